@@ -1,0 +1,2 @@
+//! invoice-cron.
+fn main() {}

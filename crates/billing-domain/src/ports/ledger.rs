@@ -1,0 +1,110 @@
+//! The ledger: claims, rated events, buckets, what waits and what is kept aside.
+
+use std::future::Future;
+
+use jiff::Timestamp;
+
+use crate::pricing::{CostKey, CostShare};
+use crate::usage::{Fingerprint, RatedUsage, Receipt, UnratedUsage, UsageBatch, UsageEvent};
+use crate::{DayRange, MessageId};
+
+use super::PortError;
+
+/// What became of a batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RecordOutcome {
+    /// Committed.
+    Recorded(Recorded),
+    /// Prices or profiles have changed since the batch was prepared: prepare it again. Nothing was written.
+    Stale,
+}
+
+/// Counts of one recorded batch; they sum to its size.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Recorded {
+    /// Rated events that are new.
+    pub rated: u64,
+    /// Of these, with an amount below the operator's cost.
+    pub negative_margin: u64,
+    /// New, and waiting for a price or their account.
+    pub unrated: u64,
+    /// Published again with the same content: counted once per publication.
+    pub duplicates: u64,
+    /// Delivered again: nothing was done.
+    pub redelivered: u64,
+    /// Published again with other content: quarantined.
+    pub conflicts: u64,
+    /// Quarantined for another reason. Repeated deliveries included.
+    pub quarantined: u64,
+}
+
+/// A claimed message that waits to be rated.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WaitingUsage {
+    /// As it was set aside.
+    pub usage: UnratedUsage,
+    /// Where to go on listing from.
+    pub position: i64,
+}
+
+/// What became of waiting usage that a price now covers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RerateOutcome {
+    /// So many were recorded by this call; another pod may have been first for the rest.
+    Rated(u64),
+    /// Prices or profiles have changed: rate them again. Nothing was written.
+    Stale,
+}
+
+/// A rated event whose operator cost was missing when it was rated.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UncostedUsage {
+    /// The event.
+    pub event: UsageEvent,
+    /// The bucket it was summed in.
+    pub bucket: i64,
+}
+
+/// Records usage exactly once.
+pub trait UsageLedger {
+    /// Records a batch: claims every message id, and for those that are new writes the event, its bucket's sums or
+    /// its place among the unrated; counts duplicates; quarantines the rest. One transaction, under the shared lock
+    /// of the price book; [`RecordOutcome::Stale`] unless both versions are current.
+    ///
+    /// Whatever is delivered again, by whichever pod, at whatever age, changes nothing.
+    fn record(&self, batch: &UsageBatch) -> impl Future<Output = Result<RecordOutcome, PortError>> + Send;
+
+    /// Up to `limit` messages that wait, oldest first, after a position (0 to begin).
+    fn waiting(&self, after: i64, limit: u32) -> impl Future<Output = Result<Vec<WaitingUsage>, PortError>> + Send;
+
+    /// Moves waiting messages to the rated events; those that another pod has moved meanwhile are left out.
+    fn rerate(
+        &self,
+        book_version: i64,
+        directory_version: i64,
+        rated: &[RatedUsage],
+    ) -> impl Future<Output = Result<RerateOutcome, PortError>> + Send;
+
+    /// Up to `limit` rated events of a cost's operator, direction and days that have no cost.
+    fn uncosted(
+        &self,
+        key: &CostKey,
+        days: DayRange,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<UncostedUsage>, PortError>> + Send;
+
+    /// Pins costs on events that have none yet and adds them to their buckets; the number that this call filled.
+    fn fill_costs(&self, costs: &[(UncostedUsage, CostShare)]) -> impl Future<Output = Result<u64, PortError>> + Send;
+
+    /// How many messages wait unrated, for the gauge.
+    fn unrated_count(&self) -> impl Future<Output = Result<u64, PortError>> + Send;
+
+    /// The claim's content, if a message is claimed: for tests and explanations.
+    fn claim(
+        &self,
+        message: MessageId,
+    ) -> impl Future<Output = Result<Option<(Fingerprint, Receipt)>, PortError>> + Send;
+
+    /// Makes the partitions for the month of `now` and the two after it.
+    fn prepare_partitions(&self, now: Timestamp) -> impl Future<Output = Result<(), PortError>> + Send;
+}

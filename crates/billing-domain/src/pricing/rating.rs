@@ -1,0 +1,91 @@
+//! Rating: from one usage event to its two amounts. Never rounds, never allocates, never guesses.
+
+use crate::usage::UsageEvent;
+use crate::{CostId, Currency, Day, Micros, MoneyError, OperatorCost, Price, PriceBook, PriceId};
+
+use super::book::PriceQuestion;
+use super::price::PricingModel;
+
+/// What rating found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rating {
+    /// A price was in force.
+    Rated(Rated),
+    /// None was: the event waits, unrated, until a price covers it.
+    NoPrice,
+}
+
+/// The amounts of one event and what they were made of. Pinned: later changes of prices never touch it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rated {
+    /// The price in force on the event's UTC day.
+    pub price: PriceId,
+    /// What the customer pays, in the event's currency.
+    pub amount: Micros,
+    /// What the operator charges; `None` when no cost was in force, which is not the same as 0.
+    pub cost: Option<CostShare>,
+}
+
+/// The operator's part of one event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CostShare {
+    /// The cost in force on the event's UTC day.
+    pub cost: CostId,
+    /// Segments × cost per segment.
+    pub amount: Micros,
+    /// The cost's own currency, which may differ from the price's.
+    pub currency: Currency,
+}
+
+impl Rated {
+    /// Price minus cost when both have the event's currency, else unknown. May be negative.
+    #[must_use]
+    pub fn margin(&self, currency: Currency) -> Option<i64> {
+        let cost = self.cost.filter(|cost| cost.currency == currency)?;
+        self.amount.0.checked_sub(cost.amount.0)
+    }
+}
+
+impl PriceBook {
+    /// Prices one event by the price in force at its `charged_at`.
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`], which [`MAX_UNIT_PRICE`](super::MAX_UNIT_PRICE) and ten segments cannot reach.
+    pub fn rate(&self, event: &UsageEvent) -> Result<Rating, MoneyError> {
+        let day = Day::of(event.charged_at);
+        let question = PriceQuestion {
+            account: event.account,
+            tier: &event.tier,
+            operator: event.operator.as_str(),
+            direction: event.direction,
+            currency: event.currency,
+            day,
+        };
+        let Some(price) = self.price(question) else { return Ok(Rating::NoPrice) };
+        Ok(Rating::Rated(Rated { price: price.id, amount: amount(price, event)?, cost: self.cost_share(event)? }))
+    }
+
+    /// What the operator charges for one event, when a cost is in force.
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`], as for [`PriceBook::rate`].
+    pub fn cost_share(&self, event: &UsageEvent) -> Result<Option<CostShare>, MoneyError> {
+        let found = self.cost(event.operator.as_str(), event.direction, event.currency, Day::of(event.charged_at));
+        found
+            .map(|cost: &OperatorCost| {
+                let amount = cost.cost_per_segment.times(u32::from(event.segments.get()))?;
+                Ok(CostShare { cost: cost.id, amount, currency: cost.key.currency })
+            })
+            .transpose()
+    }
+}
+
+fn amount(price: &Price, event: &UsageEvent) -> Result<Micros, MoneyError> {
+    if !price.terms.charge_on.charges(event.dlr_status) {
+        return Ok(Micros::ZERO);
+    }
+    match price.terms.model {
+        PricingModel::PerSegment => price.terms.unit_price.times(u32::from(event.segments.get())),
+        PricingModel::FlatPerMessage => Ok(price.terms.unit_price),
+    }
+}

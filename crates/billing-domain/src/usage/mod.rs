@@ -1,0 +1,18 @@
+//! Usage: what the gateway reported, who it belongs to, whether it was seen before, and its sums.
+
+mod account;
+mod bucket;
+mod claim;
+mod event;
+mod intake;
+mod report;
+
+pub use account::{AccountDirectory, AccountRecord, Observation, ProfileVersion};
+pub use bucket::{BucketKey, BucketSums, fold};
+pub use claim::{Claim, ClaimVerdict, Fingerprint, judge};
+pub use event::{Direction, DlrStatus, Receipt, ReportedUsage, SegmentCount, SegmentCountError, UsageEvent};
+pub use intake::{
+    Admitted, IntakeError, QuarantineReason, QuarantinedMessage, RatedUsage, UnratedReason, UnratedUsage, UsageBatch,
+    admit, check_age, observation,
+};
+pub use report::{Granularity, Period, ReportError, UsageCell, UsageFigures, UsageQuestion, UsageReport, summarise};

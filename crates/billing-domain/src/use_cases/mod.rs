@@ -1,0 +1,11 @@
+//! What billing does, step by step: free functions over the ports that they use.
+
+mod load_price_book;
+mod query_usage;
+mod rate_waiting;
+mod record_usage;
+
+pub use load_price_book::{BookSource, load_price_book};
+pub use query_usage::{QueryError, query_usage};
+pub use rate_waiting::{fill_missing_costs, rate_waiting};
+pub use record_usage::{Delivery, Unreadable, prepare_batch, record_usage};

@@ -1,0 +1,91 @@
+//! Recording usage: a pull from the stream becomes one batch, and the batch is recorded once.
+
+use jiff::Timestamp;
+
+use crate::ports::{PortError, RecordOutcome, UsageLedger};
+use crate::usage::{
+    AccountDirectory, Admitted, Fingerprint, QuarantineReason, QuarantinedMessage, RatedUsage, Receipt, ReportedUsage,
+    UnratedUsage, UsageBatch, admit,
+};
+use crate::{AccountId, PriceBook};
+
+/// One message as the stream delivered it and the adapter read it.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Where it stood on the stream.
+    pub receipt: Receipt,
+    /// The bytes, kept until it is certain that they need not be quarantined.
+    pub raw: Vec<u8>,
+    /// What they say, or why they say nothing.
+    pub content: Result<ReportedUsage, Unreadable>,
+}
+
+/// Why a message could not be read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unreadable {
+    /// Under which it is quarantined.
+    pub reason: QuarantineReason,
+    /// What is wrong, without quoting the message.
+    pub detail: String,
+    /// The account, when it could be read that far.
+    pub account: Option<AccountId>,
+}
+
+/// Decides what becomes of each delivery, by one version of the prices and accounts. Writes nothing.
+#[must_use]
+pub fn prepare_batch(
+    deliveries: &[Delivery],
+    now: Timestamp,
+    directory: &AccountDirectory,
+    book: &PriceBook,
+) -> UsageBatch {
+    let mut batch =
+        UsageBatch { book_version: book.version(), directory_version: directory.version(), ..UsageBatch::default() };
+    for delivery in deliveries {
+        place(&mut batch, delivery, now, directory, book);
+    }
+    batch
+}
+
+fn place(batch: &mut UsageBatch, delivery: &Delivery, now: Timestamp, directory: &AccountDirectory, book: &PriceBook) {
+    let (receipt, raw) = (delivery.receipt, &delivery.raw);
+    let quarantined =
+        |reason, detail, account| QuarantinedMessage { receipt, reason, detail, account, raw: raw.clone() };
+    let usage = match &delivery.content {
+        Ok(usage) => usage,
+        Err(bad) => {
+            batch.quarantined.push(quarantined(bad.reason, bad.detail.clone(), bad.account));
+            return;
+        }
+    };
+    let fingerprint = Fingerprint::of(usage);
+    match admit(usage, now, directory, book) {
+        Ok(Admitted::Rated(event, rated)) => {
+            batch.rated.push((RatedUsage { receipt, fingerprint, event, rated }, raw.clone()));
+        }
+        Ok(Admitted::Unrated(tenant, reason)) => {
+            batch
+                .unrated
+                .push((UnratedUsage { receipt, fingerprint, usage: usage.clone(), tenant, reason }, raw.clone()));
+        }
+        Err(refused) => {
+            batch.quarantined.push(quarantined(refused.reason(), refused.to_string(), Some(usage.account)));
+        }
+    }
+}
+
+/// Prepares and records deliveries by one version of the prices and accounts.
+///
+/// On [`RecordOutcome::Stale`] the caller loads both again and repeats the call.
+///
+/// # Errors
+/// When the ledger fails; nothing is acknowledged then.
+pub async fn record_usage(
+    ledger: &impl UsageLedger,
+    deliveries: &[Delivery],
+    now: Timestamp,
+    directory: &AccountDirectory,
+    book: &PriceBook,
+) -> Result<RecordOutcome, PortError> {
+    ledger.record(&prepare_batch(deliveries, now, directory, book)).await
+}

@@ -1,0 +1,20 @@
+//! Invoices as PDF: an [`InvoiceDocument`] goes in, the bytes of a tagged PDF/A-3a file come out.
+//!
+//! Decides how an invoice looks and how names, numbers and dates are written. Does not decide what an invoice says
+//! (numbers, amounts and dates come finished), and does not store or send it.
+
+mod chart;
+mod document;
+mod error;
+mod fonts;
+mod format;
+mod locale;
+mod qr;
+mod renderer;
+mod text;
+mod view;
+mod world;
+
+pub use document::{DocumentLine, InvoiceDocument, Locale, Party, TaxLine};
+pub use error::{RenderError, SetupError};
+pub use renderer::{MAX_LINES, Renderer};

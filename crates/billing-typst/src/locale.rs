@@ -1,0 +1,115 @@
+//! How each locale words and writes things. Decides nothing itself: one JSON file per locale under `templates/locale`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::document::Locale;
+use crate::error::SetupError;
+
+/// The contents of one locale file. Sentences hold `{placeholders}`, see [`fill`].
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Conventions {
+    /// BCP 47 language of the document.
+    pub(crate) lang: String,
+    pub(crate) decimal_mark: String,
+    pub(crate) group_mark: String,
+    pub(crate) date: String,
+    pub(crate) month: String,
+    pub(crate) months: [String; 12],
+    pub(crate) months_short: [String; 12],
+    pub(crate) title: String,
+    pub(crate) replaces: String,
+    pub(crate) late: String,
+    pub(crate) tax: String,
+    pub(crate) tax_id: String,
+    pub(crate) account: String,
+    pub(crate) payable: String,
+    pub(crate) chart_alt: String,
+    pub(crate) code_alt: String,
+    pub(crate) per_segment: String,
+    pub(crate) per_message: String,
+    pub(crate) labels: Labels,
+}
+
+/// The words that the template prints as they are.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Labels {
+    invoice: String,
+    id: String,
+    issued: String,
+    due: String,
+    period: String,
+    currency: String,
+    bill_to: String,
+    amount_due: String,
+    daily: String,
+    charges: String,
+    month: String,
+    operator: String,
+    direction: String,
+    model: String,
+    unit_price: String,
+    messages: String,
+    segments: String,
+    amount: String,
+    subtotal: String,
+    total: String,
+    page: String,
+    table_summary: String,
+}
+
+/// Every locale, read once.
+#[derive(Debug)]
+pub(crate) struct Locales {
+    en: Conventions,
+}
+
+impl Locales {
+    pub(crate) fn load() -> Result<Self, SetupError> {
+        Ok(Self { en: read(Locale::En, include_str!("../templates/locale/en.json"))? })
+    }
+
+    pub(crate) fn get(&self, locale: Locale) -> &Conventions {
+        match locale {
+            Locale::En => &self.en,
+        }
+    }
+}
+
+/// Puts each value in the place of its `{name}`. A value is never searched for placeholders again.
+pub(crate) fn fill(sentence: &str, values: &[(&str, &str)]) -> String {
+    let mut out = String::with_capacity(sentence.len() + 32);
+    let mut rest = sentence;
+    while let Some((before, after)) = rest.split_once('{') {
+        out.push_str(before);
+        let Some((name, tail)) = after.split_once('}') else {
+            out.push('{');
+            rest = after;
+            continue;
+        };
+        out.push_str(values.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value));
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
+}
+
+fn read(locale: Locale, json: &str) -> Result<Conventions, SetupError> {
+    serde_json::from_str(json).map_err(|source| SetupError::Locale { locale, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fill;
+
+    #[test]
+    fn placeholders_are_filled_once() {
+        let check = |sentence: &str, values: &[(&str, &str)], want: &str| assert_eq!(fill(sentence, values), want);
+        check("Replaces {number}", &[("number", "INV-1")], "Replaces INV-1");
+        check("{a}{b}", &[("a", "{b}"), ("b", "2")], "{b}2");
+        check("{unknown}!", &[], "!");
+        check("open {brace", &[("brace", "x")], "open {brace");
+        check("plain", &[], "plain");
+    }
+}

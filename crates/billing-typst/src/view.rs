@@ -1,0 +1,186 @@
+//! The invoice as the template prints it: every text cleaned, every number and date written out, lines in order.
+//!
+//! Decides what is said and in which words; where it stands and how it looks is the template's.
+
+use serde::Serialize;
+
+use crate::chart::{self, Chart};
+use crate::document::{DocumentLine, InvoiceDocument, Party, TaxLine};
+use crate::error::RenderError;
+use crate::fonts::Fonts;
+use crate::format;
+use crate::locale::{Conventions, Labels, fill};
+use crate::qr::{self, Code};
+use crate::text::{Place, Text, clean};
+
+const NAME: Place = Place { max_chars: 160, max_word: 18_000 };
+const DETAIL: Place = Place { max_chars: 160, max_word: 22_000 };
+const NUMBER: Place = Place { max_chars: 64, max_word: 12_000 };
+const OPERATOR: Place = Place { max_chars: 64, max_word: 7_000 };
+const NOTE: Place = Place { max_chars: 200, max_word: 8_500 };
+const DIRECTION: Place = Place { max_chars: 16, max_word: 4_400 };
+const MODEL: Place = Place { max_chars: 32, max_word: 6_000 };
+const TAX: Place = Place { max_chars: 80, max_word: 14_000 };
+const ID: Place = Place { max_chars: 64, max_word: 40_000 };
+
+const MAX_ADDRESS_LINES: usize = 8;
+const MAX_MINOR_DIGITS: u8 = 6;
+
+/// The template's data.
+#[derive(Debug, Serialize)]
+pub(crate) struct View<'a> {
+    lang: &'a str,
+    labels: &'a Labels,
+    /// Of the PDF's metadata, not printed.
+    title: String,
+    /// Of the PDF's metadata, not printed.
+    author: String,
+    number: Text,
+    replaces: Option<Text>,
+    issued: String,
+    due: String,
+    period: String,
+    currency: Text,
+    seller: PartyView,
+    customer: PartyView,
+    payable: String,
+    id: Text,
+    code: Code,
+    code_alt: String,
+    chart: Option<Chart>,
+    sections: Vec<Section>,
+    /// Subtotal and taxes: label and amount.
+    sums: Vec<(Text, String)>,
+    total: String,
+}
+
+#[derive(Debug, Serialize)]
+struct PartyView {
+    name: Text,
+    details: Vec<Text>,
+}
+
+/// Lines of one kind: the invoice's own month without a heading, or late usage under one.
+#[derive(Debug, Serialize)]
+struct Section {
+    heading: Option<String>,
+    rows: Vec<Row>,
+}
+
+/// Month, operator, direction, model, unit price, messages, segments, amount, note.
+#[derive(Debug, Serialize)]
+struct Row(String, Text, Text, Text, String, String, String, String, Option<Text>);
+
+impl<'a> View<'a> {
+    pub(crate) fn new(document: &InvoiceDocument, fonts: &Fonts, c: &'a Conventions) -> Result<Self, RenderError> {
+        let unprintable =
+            |field| RenderError::Unprintable { invoice_number: document.invoice_number.clone(), field };
+        if document.minor_digits > MAX_MINOR_DIGITS {
+            return Err(unprintable("minor digits"));
+        }
+        if document.lines.iter().any(|line| !(1..=12).contains(&line.usage_month.1)) {
+            return Err(unprintable("usage month"));
+        }
+        let text = |text: &str, place| clean(fonts, text, place);
+        let number = text(&document.invoice_number, NUMBER);
+        let currency = text(&document.currency, NUMBER);
+        let total = format::amount(document.total_minor, document.minor_digits, c);
+        let seller = party(&document.seller, fonts, c);
+        let id = text(&document.invoice_id, ID);
+        Ok(Self {
+            lang: &c.lang,
+            labels: &c.labels,
+            title: fill(&c.title, &[("number", number.as_str())]),
+            author: seller.name.as_str().to_owned(),
+            replaces: document
+                .replaces
+                .as_deref()
+                .map(|replaced| text(&fill(&c.replaces, &[("number", replaced)]), NUMBER)),
+            issued: format::date(document.issue_date, c),
+            due: format::date(document.due_date, c),
+            period: format::period(document.period_start, document.period_end, c),
+            total: format!("{} {total}", currency.as_str()),
+            seller,
+            customer: party(&document.customer, fonts, c),
+            payable: fill(&c.payable, &[("date", &format::date(document.due_date, c))]),
+            code: qr::encode(&document.invoice_id).ok_or_else(|| unprintable("invoice id"))?,
+            code_alt: fill(&c.code_alt, &[("id", id.as_str())]),
+            chart: chart::chart(&document.daily, document.period_start, document.period_end, c),
+            sections: sections(document, fonts, c),
+            sums: sums(document, fonts, c),
+            number,
+            currency,
+            id,
+        })
+    }
+}
+
+fn party(party: &Party, fonts: &Fonts, c: &Conventions) -> PartyView {
+    let mut details: Vec<Text> = party
+        .address
+        .iter()
+        .map(|line| clean(fonts, line, DETAIL))
+        .filter(|line| !line.as_str().is_empty())
+        .take(MAX_ADDRESS_LINES)
+        .collect();
+    let mut detail = |sentence: &str, id: &str| details.push(clean(fonts, &fill(sentence, &[("id", id)]), DETAIL));
+    if let Some(id) = &party.tax_id {
+        detail(&c.tax_id, id);
+    }
+    if let Some(id) = party.account_id.as_ref().filter(|id| **id != party.name) {
+        detail(&c.account, id);
+    }
+    PartyView { name: clean(fonts, &party.name, NAME), details }
+}
+
+/// The invoice's own month first, then late usage by month; the given order within each.
+fn sections(document: &InvoiceDocument, fonts: &Fonts, c: &Conventions) -> Vec<Section> {
+    let mut prices: Vec<String> = document
+        .lines
+        .iter()
+        .map(|line| format::unit_price(line.unit_price_micros, document.minor_digits, c))
+        .collect();
+    format::align_decimals(&mut prices, c);
+    let mut lines: Vec<(&DocumentLine, String)> = document.lines.iter().zip(prices).collect();
+    let late_month = |line: &DocumentLine| line.late.then_some(line.usage_month);
+    lines.sort_by_key(|(line, _)| late_month(line));
+    let row = |(line, price): &(&DocumentLine, String)| row(line, price, document.minor_digits, fonts, c);
+    lines
+        .chunk_by(|(a, _), (b, _)| late_month(a) == late_month(b))
+        .map(|group| {
+            let late = group.first().and_then(|(line, _)| late_month(line));
+            let heading = late.map(|month| fill(&c.late, &[("month", &format::month(month, c))]));
+            Section { heading, rows: group.iter().map(row).collect() }
+        })
+        .collect()
+}
+
+fn row(line: &DocumentLine, price: &str, minor_digits: u8, fonts: &Fonts, c: &Conventions) -> Row {
+    let model = match line.pricing_model.as_str() {
+        "PER_SEGMENT" => &c.per_segment,
+        "FLAT_PER_MESSAGE" => &c.per_message,
+        other => other,
+    };
+    Row(
+        format::month_short(line.usage_month, c),
+        clean(fonts, &line.operator, OPERATOR),
+        clean(fonts, &line.direction, DIRECTION),
+        clean(fonts, model, MODEL),
+        format::breakable(price.to_owned(), 13, c),
+        format::breakable(format::count(line.messages, c), 14, c),
+        format::breakable(format::count(line.segments, c), 14, c),
+        format::breakable(format::amount(line.amount_minor, minor_digits, c), 20, c),
+        line.description.as_deref().map(|note| clean(fonts, note, NOTE)),
+    )
+}
+
+fn sums(document: &InvoiceDocument, fonts: &Fonts, c: &Conventions) -> Vec<(Text, String)> {
+    let amount = |minor| format::amount(minor, document.minor_digits, c);
+    let subtotal = (Text::LeftToRight(c.labels.subtotal.clone()), amount(document.subtotal_minor));
+    let tax = |tax: &TaxLine| {
+        let rate = format::plain_decimal(&tax.rate_percent, c);
+        let label = fill(&c.tax, &[("label", &tax.label), ("rate", &rate)]);
+        (clean(fonts, &label, TAX), amount(tax.amount_minor))
+    };
+    std::iter::once(subtotal).chain(document.taxes.iter().map(tax)).collect()
+}

@@ -1,0 +1,81 @@
+//! All that a document can see while it is set: two template files, its data, the embedded fonts.
+//!
+//! There is no other file, no package, no environment and no clock, so a template cannot read or load anything.
+
+use typst::diag::{FileError, FileResult};
+use typst::foundations::{Bytes, Datetime, Duration};
+use typst::syntax::{FileId, RootedPath, Source, VirtualPath, VirtualRoot};
+use typst::text::{Font, FontBook};
+use typst::utils::LazyHash;
+use typst::{Library, LibraryExt, World};
+
+use crate::error::SetupError;
+use crate::fonts::Fonts;
+
+/// What every document shares.
+pub(crate) struct Workshop {
+    pub(crate) fonts: Fonts,
+    library: LazyHash<Library>,
+    main: Source,
+    template: Source,
+    data: FileId,
+}
+
+impl Workshop {
+    pub(crate) fn open() -> Result<Self, SetupError> {
+        Ok(Self {
+            fonts: Fonts::load()?,
+            library: LazyHash::new(Library::default()),
+            main: Source::new(file_id("main.typ")?, include_str!("../templates/main.typ").to_owned()),
+            template: Source::new(file_id("invoice.typ")?, include_str!("../templates/invoice.typ").to_owned()),
+            data: file_id("data.json")?,
+        })
+    }
+}
+
+/// What one document sees.
+pub(crate) struct Desk<'a> {
+    pub(crate) workshop: &'a Workshop,
+    /// The contents of `data.json`.
+    pub(crate) data: Bytes,
+}
+
+impl World for Desk<'_> {
+    fn library(&self) -> &LazyHash<Library> {
+        &self.workshop.library
+    }
+
+    fn book(&self) -> &LazyHash<FontBook> {
+        self.workshop.fonts.book()
+    }
+
+    fn main(&self) -> FileId {
+        self.workshop.main.id()
+    }
+
+    fn source(&self, id: FileId) -> FileResult<Source> {
+        [&self.workshop.main, &self.workshop.template]
+            .into_iter()
+            .find(|source| source.id() == id)
+            .cloned()
+            .ok_or(FileError::AccessDenied)
+    }
+
+    fn file(&self, id: FileId) -> FileResult<Bytes> {
+        if id == self.workshop.data { Ok(self.data.clone()) } else { Err(FileError::AccessDenied) }
+    }
+
+    fn font(&self, index: usize) -> Option<Font> {
+        self.workshop.fonts.get(index)
+    }
+
+    fn today(&self, _offset: Option<Duration>) -> Option<Datetime> {
+        None
+    }
+}
+
+fn file_id(name: &'static str) -> Result<FileId, SetupError> {
+    let path =
+        VirtualPath::new(name).map_err(|e| SetupError::Typesetter { what: name, reason: format!("{e:?}") })?;
+    Ok(RootedPath::new(VirtualRoot::Project, path).intern())
+}

