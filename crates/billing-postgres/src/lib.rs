@@ -1,1 +1,17 @@
-//! billing-postgres.
+//! Billing's memory in PostgreSQL: the adapter of every port that stores.
+//!
+//! Each port method is one transaction, opened in one place, named, measured and tried again when that can help.
+//! What is decided inside a transaction is decided by functions of `billing-domain`.
+
+mod accounts;
+mod columns;
+mod connect;
+mod freshness;
+mod ledger;
+mod migrate;
+mod prices;
+mod transaction;
+mod usage_reader;
+
+pub use connect::{CONNECTIONS_MAX, ConnectError, DatabaseConfig, DatabaseCredentials, Postgres};
+pub use migrate::{MigrateError, migrate, revert_all};

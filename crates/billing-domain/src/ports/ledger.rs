@@ -72,7 +72,7 @@ pub trait UsageLedger {
     /// of the price book; [`RecordOutcome::Stale`] unless both versions are current.
     ///
     /// Whatever is delivered again, by whichever pod, at whatever age, changes nothing.
-    fn record(&self, batch: &UsageBatch) -> impl Future<Output = Result<RecordOutcome, PortError>> + Send;
+    fn record(&self, batch: &UsageBatch<'_>) -> impl Future<Output = Result<RecordOutcome, PortError>> + Send;
 
     /// Up to `limit` messages that wait, oldest first, after a position (0 to begin).
     fn waiting(&self, after: i64, limit: u32) -> impl Future<Output = Result<Vec<WaitingUsage>, PortError>> + Send;

@@ -125,7 +125,7 @@ pub struct UnratedUsage {
 
 /// A message that is kept aside, whole, for a person to look at.
 #[derive(Clone, PartialEq, Eq)]
-pub struct QuarantinedMessage {
+pub struct QuarantinedMessage<'a> {
     /// Where it stood on the stream.
     pub receipt: Receipt,
     /// Why.
@@ -135,11 +135,11 @@ pub struct QuarantinedMessage {
     /// The account, when the message could be read that far.
     pub account: Option<AccountId>,
     /// The message as it came.
-    pub raw: Vec<u8>,
+    pub raw: &'a [u8],
 }
 
 /// The raw bytes may hold personal data: only their number is shown.
-impl fmt::Debug for QuarantinedMessage {
+impl fmt::Debug for QuarantinedMessage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("QuarantinedMessage")
             .field("receipt", &self.receipt)
@@ -153,17 +153,17 @@ impl fmt::Debug for QuarantinedMessage {
 
 /// Everything that one pull from the stream became; recorded in one transaction.
 #[derive(Clone, Debug, Default)]
-pub struct UsageBatch {
+pub struct UsageBatch<'a> {
     /// The version of the book that rated it: recorded only while it is the current one.
     pub book_version: i64,
     /// The version of the directory that completed it: likewise.
     pub directory_version: i64,
     /// Priced, with the raw message that is quarantined should its id stand with other content.
-    pub rated: Vec<(RatedUsage, Vec<u8>)>,
+    pub rated: Vec<(RatedUsage, &'a [u8])>,
     /// Waiting, likewise with the raw message.
-    pub unrated: Vec<(UnratedUsage, Vec<u8>)>,
+    pub unrated: Vec<(UnratedUsage, &'a [u8])>,
     /// Kept aside.
-    pub quarantined: Vec<QuarantinedMessage>,
+    pub quarantined: Vec<QuarantinedMessage<'a>>,
 }
 
 /// Why a readable message is not admitted as usage.

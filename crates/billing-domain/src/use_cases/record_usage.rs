@@ -11,11 +11,11 @@ use crate::{AccountId, PriceBook};
 
 /// One message as the stream delivered it and the adapter read it.
 #[derive(Clone, Debug)]
-pub struct Delivery {
+pub struct Delivery<'a> {
     /// Where it stood on the stream.
     pub receipt: Receipt,
-    /// The bytes, kept until it is certain that they need not be quarantined.
-    pub raw: Vec<u8>,
+    /// The bytes, whole, in case that they are quarantined.
+    pub raw: &'a [u8],
     /// What they say, or why they say nothing.
     pub content: Result<ReportedUsage, Unreadable>,
 }
@@ -33,12 +33,12 @@ pub struct Unreadable {
 
 /// Decides what becomes of each delivery, by one version of the prices and accounts. Writes nothing.
 #[must_use]
-pub fn prepare_batch(
-    deliveries: &[Delivery],
+pub fn prepare_batch<'a>(
+    deliveries: &[Delivery<'a>],
     now: Timestamp,
     directory: &AccountDirectory,
     book: &PriceBook,
-) -> UsageBatch {
+) -> UsageBatch<'a> {
     let mut batch =
         UsageBatch { book_version: book.version(), directory_version: directory.version(), ..UsageBatch::default() };
     for delivery in deliveries {
@@ -47,10 +47,15 @@ pub fn prepare_batch(
     batch
 }
 
-fn place(batch: &mut UsageBatch, delivery: &Delivery, now: Timestamp, directory: &AccountDirectory, book: &PriceBook) {
-    let (receipt, raw) = (delivery.receipt, &delivery.raw);
-    let quarantined =
-        |reason, detail, account| QuarantinedMessage { receipt, reason, detail, account, raw: raw.clone() };
+fn place<'a>(
+    batch: &mut UsageBatch<'a>,
+    delivery: &Delivery<'a>,
+    now: Timestamp,
+    directory: &AccountDirectory,
+    book: &PriceBook,
+) {
+    let (receipt, raw) = (delivery.receipt, delivery.raw);
+    let quarantined = |reason, detail, account| QuarantinedMessage { receipt, reason, detail, account, raw };
     let usage = match &delivery.content {
         Ok(usage) => usage,
         Err(bad) => {
@@ -61,12 +66,10 @@ fn place(batch: &mut UsageBatch, delivery: &Delivery, now: Timestamp, directory:
     let fingerprint = Fingerprint::of(usage);
     match admit(usage, now, directory, book) {
         Ok(Admitted::Rated(event, rated)) => {
-            batch.rated.push((RatedUsage { receipt, fingerprint, event, rated }, raw.clone()));
+            batch.rated.push((RatedUsage { receipt, fingerprint, event, rated }, raw));
         }
         Ok(Admitted::Unrated(tenant, reason)) => {
-            batch
-                .unrated
-                .push((UnratedUsage { receipt, fingerprint, usage: usage.clone(), tenant, reason }, raw.clone()));
+            batch.unrated.push((UnratedUsage { receipt, fingerprint, usage: usage.clone(), tenant, reason }, raw));
         }
         Err(refused) => {
             batch.quarantined.push(quarantined(refused.reason(), refused.to_string(), Some(usage.account)));
@@ -82,7 +85,7 @@ fn place(batch: &mut UsageBatch, delivery: &Delivery, now: Timestamp, directory:
 /// When the ledger fails; nothing is acknowledged then.
 pub async fn record_usage(
     ledger: &impl UsageLedger,
-    deliveries: &[Delivery],
+    deliveries: &[Delivery<'_>],
     now: Timestamp,
     directory: &AccountDirectory,
     book: &PriceBook,

@@ -1,0 +1,159 @@
+//! Accounts and their profiles.
+
+use std::collections::HashMap;
+
+use billing_domain::ports::{Accounts, PortError};
+use billing_domain::usage::{AccountDirectory, AccountRecord, Observation, ProfileVersion};
+use billing_domain::{AccountId, TenantId};
+use diesel::data_types::PgDate;
+use diesel::sql_types::{Array, BigInt, Bool, Date, Text, Uuid as SqlUuid};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use uuid::Uuid;
+
+use crate::Postgres;
+use crate::columns::{self, Inconsistent, Table};
+use crate::ledger::{Book, bump, hold_exclusive};
+use crate::transaction::{Failure, Transaction};
+
+const TABLE: Table = Table("account_profiles");
+
+impl Accounts for Postgres {
+    async fn directory(&self) -> Result<AccountDirectory, PortError> {
+        Ok(self.write(&LoadDirectory).await?)
+    }
+
+    async fn learn(&self, observations: &[Observation]) -> Result<(), PortError> {
+        Ok(self.write(&Learn(observations)).await?)
+    }
+}
+
+#[derive(diesel::QueryableByName)]
+struct ProfileRow {
+    #[diesel(sql_type = SqlUuid)]
+    account_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    tenant_id: Uuid,
+    #[diesel(sql_type = Date)]
+    effective_from: PgDate,
+    #[diesel(sql_type = Text)]
+    tier: String,
+    #[diesel(sql_type = Text)]
+    currency: String,
+}
+
+struct LoadDirectory;
+
+impl Transaction for LoadDirectory {
+    const NAME: &'static str = "load_accounts";
+    const READ_ONLY: bool = true;
+    type Output = AccountDirectory;
+
+    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<AccountDirectory, Failure> {
+        #[derive(diesel::QueryableByName)]
+        struct Version {
+            #[diesel(sql_type = BigInt)]
+            version: i64,
+        }
+        let row: Version = diesel::sql_query("SELECT version FROM billing.book_versions WHERE book = 'accounts'")
+            .get_result(connection)
+            .await?;
+        let rows = profiles(connection, None).await?;
+        Ok(AccountDirectory::new(row.version, records(&rows)?))
+    }
+}
+
+/// Profiles of some accounts or of all, by account and first day.
+async fn profiles(
+    connection: &mut AsyncPgConnection,
+    of: Option<Vec<Uuid>>,
+) -> Result<Vec<ProfileRow>, diesel::result::Error> {
+    diesel::sql_query(
+        "SELECT account_id, tenant_id, effective_from, tier, currency FROM billing.account_profiles
+        WHERE $1 OR account_id = ANY($2) ORDER BY account_id, effective_from",
+    )
+    .bind::<Bool, _>(of.is_none())
+    .bind::<Array<SqlUuid>, _>(of.unwrap_or_default())
+    .load(connection)
+    .await
+}
+
+fn records(rows: &[ProfileRow]) -> Result<HashMap<AccountId, AccountRecord>, Inconsistent> {
+    let mut accounts: HashMap<AccountId, AccountRecord> = HashMap::new();
+    for row in rows {
+        let version = ProfileVersion {
+            from: TABLE.day("effective_from", row.effective_from)?,
+            tier: TABLE.tier(&row.tier)?,
+            currency: TABLE.currency(&row.currency)?,
+        };
+        accounts
+            .entry(AccountId(row.account_id))
+            .or_insert_with(|| AccountRecord { tenant: TenantId(row.tenant_id), profile: Vec::new() })
+            .profile
+            .push(version);
+    }
+    Ok(accounts)
+}
+
+struct Learn<'a>(&'a [Observation]);
+
+impl Transaction for Learn<'_> {
+    const NAME: &'static str = "learn_accounts";
+    type Output = ();
+
+    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<(), Failure> {
+        hold_exclusive(connection, Book::Accounts).await?;
+        let mut named: Vec<Uuid> = self.0.iter().map(|seen| seen.account.0).collect();
+        named.sort_unstable();
+        named.dedup();
+        let known = profiles(connection, Some(named)).await?;
+        let mut directory = AccountDirectory::new(0, records(&known)?);
+        let mut news: Vec<&Observation> = Vec::new();
+        for seen in self.0 {
+            if directory.is_news(seen) {
+                directory.learn(seen);
+                news.push(seen);
+            }
+        }
+        if news.is_empty() {
+            return Ok(());
+        }
+        insert(connection, &news, &directory).await?;
+        bump(connection, Book::Accounts).await?;
+        Ok(())
+    }
+}
+
+async fn insert(
+    connection: &mut AsyncPgConnection,
+    news: &[&Observation],
+    learned: &AccountDirectory,
+) -> Result<(), Failure> {
+    let accounts = || news.iter().map(|seen| seen.account.0).collect::<Vec<_>>();
+    let tenants = || news.iter().map(|seen| seen.tenant.0).collect::<Vec<_>>();
+    diesel::sql_query(
+        "INSERT INTO billing.accounts (account_id, tenant_id) SELECT DISTINCT * FROM unnest($1, $2)
+        ON CONFLICT (account_id) DO NOTHING",
+    )
+    .bind::<Array<SqlUuid>, _>(accounts())
+    .bind::<Array<SqlUuid>, _>(tenants())
+    .execute(connection)
+    .await?;
+    // The main currency is the account's first, which the directory knows; the observation's may be another.
+    let currency = |seen: &Observation| {
+        let version = learned.get(seen.account).and_then(|record| record.profile_on(seen.day));
+        version.map_or(seen.currency, |version| version.currency)
+    };
+    let currencies: Vec<_> = news.iter().map(|seen| currency(seen)).collect();
+    diesel::sql_query(
+        "INSERT INTO billing.account_profiles (account_id, tenant_id, effective_from, tier, currency)
+        SELECT * FROM unnest($1, $2, $3, $4, $5)",
+    )
+    .bind::<Array<SqlUuid>, _>(accounts())
+    .bind::<Array<SqlUuid>, _>(tenants())
+    .bind::<Array<Date>, _>(news.iter().map(|seen| columns::date(seen.day)).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(news.iter().map(|seen| seen.tier.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(currencies.iter().map(|currency| currency.code()).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}

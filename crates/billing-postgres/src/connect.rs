@@ -1,0 +1,209 @@
+//! Connections: two pools within the platform's limit, every wait bounded.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use billing_domain::ports::PortError;
+use deadpool::Runtime;
+use diesel::ConnectionError;
+use diesel_async::pooled_connection::deadpool::{Object, Pool};
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures::FutureExt;
+use tokio_postgres::NoTls;
+
+use crate::freshness::{Freshness, watch_replica};
+
+/// Connections of one pod in all, primary and replica together (contract, topology).
+pub const CONNECTIONS_MAX: u32 = 15;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const POOL_WAIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A peer that is gone without a word is noticed after this long.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Statements, locks and silence within a transaction are bounded by the server: dropping a future ends nothing there.
+const SESSION_LIMITS: &str = "-c statement_timeout=60s -c lock_timeout=20s \
+    -c idle_in_transaction_session_timeout=60s -c timezone=UTC";
+
+/// Where the database is and how many connections may be held.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DatabaseConfig {
+    /// `postgres://host:port/dbname`, without credentials.
+    pub url: String,
+    /// The read replica, likewise.
+    pub replica_url: Option<String>,
+    /// Connections to the primary, at least 1.
+    pub pool_primary: u32,
+    /// Connections to the replica; both pools together at most [`CONNECTIONS_MAX`].
+    pub pool_replica: u32,
+    /// Shown in `pg_stat_activity`.
+    pub application_name: &'static str,
+}
+
+/// Who logs in. The password is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseCredentials {
+    /// A member of `billing_api`, `billing_worker` or `billing_owner`.
+    pub username: String,
+    /// Secret.
+    pub password: String,
+}
+
+impl fmt::Debug for DatabaseCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabaseCredentials").field("username", &self.username).field("password", &"***").finish()
+    }
+}
+
+/// A configuration that cannot work. Whether the server answers is a matter of readiness, not of this.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Not a `postgres://` URL.
+    #[error("the database URL cannot be read")]
+    Url(#[source] tokio_postgres::Error),
+    /// Credentials belong elsewhere, where they can be rotated and are never printed.
+    #[error("the database URL must not hold a user name or password")]
+    CredentialsInUrl,
+    /// The pools are too large or the primary's is empty.
+    #[error("the pools hold {0} connections; at least 1 to the primary and at most {CONNECTIONS_MAX} in all")]
+    PoolSizes(u32),
+    /// The pool could not be made.
+    #[error("the connection pool cannot be made")]
+    Pool(#[source] deadpool::managed::BuildError),
+}
+
+/// The database, as every port of billing. Cheap to clone; clones share the pools.
+#[derive(Clone)]
+pub struct Postgres {
+    pub(crate) primary: Pool<AsyncPgConnection>,
+    pub(crate) replica: Option<Pool<AsyncPgConnection>>,
+    pub(crate) freshness: Arc<Freshness>,
+}
+
+impl Postgres {
+    /// Makes the pools and begins to watch the replica. Connects when first used, so that a database that is down
+    /// makes a service that is not ready, rather than none.
+    ///
+    /// # Errors
+    /// [`ConnectError`] when the configuration cannot work.
+    pub fn connect(config: &DatabaseConfig, credentials: &DatabaseCredentials) -> Result<Self, ConnectError> {
+        let replica_size = if config.replica_url.is_some() { config.pool_replica } else { 0 };
+        let total = config.pool_primary.saturating_add(replica_size);
+        if config.pool_primary == 0 || total > CONNECTIONS_MAX {
+            return Err(ConnectError::PoolSizes(total));
+        }
+        let primary = pool(&config.url, config.pool_primary, config.application_name, credentials)?;
+        let replica = match &config.replica_url {
+            Some(url) if replica_size > 0 => Some(pool(url, replica_size, config.application_name, credentials)?),
+            _ => None,
+        };
+        let freshness = Arc::new(Freshness::default());
+        if let Some(replica) = &replica {
+            watch_replica(primary.clone(), replica.clone(), &freshness);
+        }
+        Ok(Self { primary, replica, freshness })
+    }
+
+    /// Whether the primary answers and takes writes. A demoted primary still answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ready(&self) -> Result<(), PortError> {
+        #[derive(diesel::QueryableByName)]
+        struct Recovery {
+            #[diesel(sql_type = diesel::sql_types::Bool)]
+            in_recovery: bool,
+        }
+        let mut connection = checkout(&self.primary, "ready").await?;
+        let answer: Recovery = diesel::sql_query("SELECT pg_is_in_recovery() AS in_recovery")
+            .get_result(&mut *connection)
+            .await
+            .map_err(|error| PortError::transient("ready", error))?;
+        if answer.in_recovery {
+            // The name now points elsewhere, perhaps: a connection to the old server is of no more use.
+            drop(Object::take(connection));
+            return Err(PortError::transient("ready", "the server is a standby"));
+        }
+        Ok(())
+    }
+
+    /// Whether a synchronous standby confirms each commit. Without one, a failover can lose acknowledged messages.
+    ///
+    /// # Errors
+    /// When the primary does not answer.
+    pub async fn has_synchronous_standby(&self) -> Result<bool, PortError> {
+        #[derive(diesel::QueryableByName)]
+        struct Setting {
+            #[diesel(sql_type = diesel::sql_types::Bool)]
+            synchronous: bool,
+        }
+        let mut connection = checkout(&self.primary, "synchronous_standby").await?;
+        let answer: Setting = diesel::sql_query(
+            "SELECT current_setting('synchronous_standby_names') <> ''
+                AND current_setting('synchronous_commit') NOT IN ('off', 'local') AS synchronous",
+        )
+        .get_result(&mut *connection)
+        .await
+        .map_err(|error| PortError::transient("synchronous_standby", error))?;
+        Ok(answer.synchronous)
+    }
+}
+
+/// A connection from the pool, within the pool's time limits.
+pub(crate) async fn checkout(
+    pool: &Pool<AsyncPgConnection>,
+    operation: &'static str,
+) -> Result<Object<AsyncPgConnection>, PortError> {
+    pool.get().await.map_err(|error| PortError::transient(operation, error))
+}
+
+fn pool(
+    url: &str,
+    size: u32,
+    application_name: &str,
+    credentials: &DatabaseCredentials,
+) -> Result<Pool<AsyncPgConnection>, ConnectError> {
+    let config = login(url, application_name, credentials)?;
+    let mut manager = ManagerConfig::default();
+    manager.recycling_method = RecyclingMethod::Fast;
+    manager.custom_setup = Box::new(move |_| establish(config.clone()).boxed());
+    let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(String::new(), manager);
+    Pool::builder(manager)
+        .max_size(usize::try_from(size).unwrap_or(1))
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(POOL_WAIT_TIMEOUT))
+        .create_timeout(Some(POOL_WAIT_TIMEOUT))
+        .recycle_timeout(Some(CONNECT_TIMEOUT))
+        .build()
+        .map_err(ConnectError::Pool)
+}
+
+pub(crate) fn login(
+    url: &str,
+    application_name: &str,
+    credentials: &DatabaseCredentials,
+) -> Result<tokio_postgres::Config, ConnectError> {
+    let mut config: tokio_postgres::Config = url.parse().map_err(ConnectError::Url)?;
+    if config.get_user().is_some() || config.get_password().is_some() {
+        return Err(ConnectError::CredentialsInUrl);
+    }
+    config
+        .user(&credentials.username)
+        .password(&credentials.password)
+        .application_name(application_name)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_user_timeout(TCP_USER_TIMEOUT)
+        .keepalives_idle(Duration::from_secs(10))
+        .keepalives_interval(Duration::from_secs(5))
+        .keepalives_retries(3)
+        .options(SESSION_LIMITS);
+    Ok(config)
+}
+
+pub(crate) async fn establish(config: tokio_postgres::Config) -> Result<AsyncPgConnection, ConnectionError> {
+    let (client, connection) = config.connect(NoTls).await.map_err(|error| {
+        ConnectionError::CouldntSetupConfiguration(diesel::result::Error::QueryBuilderError(error.into()))
+    })?;
+    AsyncPgConnection::try_from_client_and_connection(client, connection).await
+}

@@ -1,0 +1,105 @@
+//! How fresh the replica is: it answers only for instants whose log position it is known to have replayed.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use diesel::sql_types::{BigInt, Timestamptz};
+use diesel_async::pooled_connection::deadpool::Pool;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::columns;
+use crate::connect::checkout;
+use billing_domain::ports::PortError;
+
+/// A replica further behind than this is not read from (contract, failures).
+const LAG_MAX: Duration = Duration::from_secs(2);
+const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The latest instant up to which the replica is complete.
+#[derive(Debug, Default)]
+pub(crate) struct Freshness(Mutex<Option<Mark>>);
+
+/// A log position of the primary, and when the primary was there.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    position: i64,
+    at: Timestamp,
+    noted: Instant,
+}
+
+impl Freshness {
+    /// The instant up to which the replica is complete, if that is at most 2 s ago.
+    pub(crate) fn complete_until(&self) -> Option<Timestamp> {
+        let mark = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        mark.filter(|mark| mark.noted.elapsed() <= LAG_MAX).map(|mark| mark.at)
+    }
+
+    fn set(&self, mark: Mark) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(mark);
+    }
+}
+
+/// Compares the two servers' log positions until the database handle is gone.
+pub(crate) fn watch_replica(
+    primary: Pool<AsyncPgConnection>,
+    replica: Pool<AsyncPgConnection>,
+    freshness: &Arc<Freshness>,
+) {
+    let watched: Weak<Freshness> = Arc::downgrade(freshness);
+    tokio::spawn(async move {
+        let mut pending: Vec<Mark> = Vec::new();
+        let mut was_fresh = true;
+        while let Some(freshness) = watched.upgrade() {
+            if let Err(error) = compare(&primary, &replica, &mut pending, &freshness).await {
+                tracing::debug!(error = %error, "the replica's position is unknown");
+            }
+            let is_fresh = freshness.complete_until().is_some();
+            metrics::gauge!("billing_pg_replica_fresh").set(f64::from(u8::from(is_fresh)));
+            if was_fresh && !is_fresh {
+                tracing::warn!("the replica is down or more than 2 s behind: reads go to the primary");
+            }
+            was_fresh = is_fresh;
+            drop(freshness);
+            tokio::time::sleep(WATCH_INTERVAL).await;
+        }
+    });
+}
+
+async fn compare(
+    primary: &Pool<AsyncPgConnection>,
+    replica: &Pool<AsyncPgConnection>,
+    pending: &mut Vec<Mark>,
+    freshness: &Freshness,
+) -> Result<(), PortError> {
+    let noted = Instant::now();
+    let written = position(primary, "SELECT (pg_current_wal_lsn() - '0/0')::bigint AS position, now() AS at").await?;
+    pending.push(Mark { position: written.0, at: written.1, noted });
+    pending.retain(|mark| mark.noted.elapsed() <= LAG_MAX);
+    let replayed = position(
+        replica,
+        "SELECT (COALESCE(pg_last_wal_replay_lsn(), pg_current_wal_lsn()) - '0/0')::bigint AS position, now() AS at",
+    )
+    .await?;
+    if let Some(latest) = pending.iter().rev().find(|mark| mark.position <= replayed.0) {
+        freshness.set(*latest);
+    }
+    Ok(())
+}
+
+async fn position(pool: &Pool<AsyncPgConnection>, query: &'static str) -> Result<(i64, Timestamp), PortError> {
+    #[derive(diesel::QueryableByName)]
+    struct Position {
+        #[diesel(sql_type = BigInt)]
+        position: i64,
+        #[diesel(sql_type = Timestamptz)]
+        at: columns::Instant,
+    }
+    let mut connection = checkout(pool, "replica_position").await?;
+    let row: Position = diesel::sql_query(query)
+        .get_result(&mut *connection)
+        .await
+        .map_err(|error| PortError::transient("replica_position", error))?;
+    Ok((row.position, columns::timestamp(row.at)))
+}

@@ -1,0 +1,178 @@
+//! Usage as it is asked for: from the replica when it is fresh, fenced twice by tenant.
+
+use billing_domain::ports::{AccountProfile, AdminAction, PortError, UsageAnswer, UsageReader};
+use billing_domain::usage::{BucketSums, Granularity, UsageCell, UsageQuestion};
+use billing_domain::{AccountId, TenantId};
+use diesel::sql_types::{BigInt, Bool, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::Postgres;
+use crate::columns::{self, Table};
+use crate::prices::audit;
+use crate::transaction::{Failure, Reach, Transaction};
+
+const TABLE: Table = Table("usage_buckets");
+
+impl UsageReader for Postgres {
+    async fn usage(&self, question: &UsageQuestion) -> Result<UsageAnswer, PortError> {
+        let fresh = self.freshness.complete_until();
+        let mut answer = self.read(&ReadUsage(question)).await?;
+        // On a replica the clock runs ahead of the data: complete is what was replayed when it was last compared.
+        if let (Answered::ByReplica, Some(complete)) = (answer.by, fresh) {
+            answer.as_of = answer.as_of.min(complete);
+        }
+        Ok(UsageAnswer { account: answer.account, cells: answer.cells, as_of: answer.as_of })
+    }
+
+    async fn note_read(&self, account: AccountId, what: &'static str, action: &AdminAction) -> Result<(), PortError> {
+        Ok(self.write(&NoteRead { account, what, action }).await?)
+    }
+}
+
+struct ReadUsage<'a>(&'a UsageQuestion);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answered {
+    ByPrimary,
+    ByReplica,
+}
+
+struct Read {
+    account: Option<AccountProfile>,
+    cells: Vec<UsageCell>,
+    as_of: Timestamp,
+    by: Answered,
+}
+
+#[derive(diesel::QueryableByName)]
+struct AccountRow {
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    tenant_id: Option<Uuid>,
+    #[diesel(sql_type = Nullable<Text>)]
+    currency: Option<String>,
+    #[diesel(sql_type = Timestamptz)]
+    now: columns::Instant,
+    #[diesel(sql_type = Bool)]
+    is_replica: bool,
+}
+
+#[derive(diesel::QueryableByName)]
+struct CellRow {
+    #[diesel(sql_type = Text)]
+    currency: String,
+    #[diesel(sql_type = Timestamptz)]
+    start: columns::Instant,
+    #[diesel(sql_type = BigInt)]
+    messages: i64,
+    #[diesel(sql_type = BigInt)]
+    segments: i64,
+    #[diesel(sql_type = Text)]
+    amount: String,
+    #[diesel(sql_type = Text)]
+    cost: String,
+    #[diesel(sql_type = BigInt)]
+    uncosted: i64,
+    #[diesel(sql_type = BigInt)]
+    foreign_cost: i64,
+}
+
+impl Transaction for ReadUsage<'_> {
+    const NAME: &'static str = "read_usage";
+    const READ_ONLY: bool = true;
+    type Output = Read;
+
+    fn reach(&self) -> Option<Reach> {
+        Some(self.0.tenant.into())
+    }
+
+    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Read, Failure> {
+        let row: AccountRow = diesel::sql_query(
+            "SELECT p.tenant_id, p.currency, now() AS now, pg_is_in_recovery() AS is_replica
+            FROM (SELECT) AS one LEFT JOIN LATERAL (
+                SELECT tenant_id, currency FROM billing.account_profiles
+                WHERE account_id = $1 AND ($2::uuid IS NULL OR tenant_id = $2)
+                ORDER BY effective_from DESC LIMIT 1) AS p ON true",
+        )
+        .bind::<SqlUuid, _>(self.0.account.0)
+        .bind::<Nullable<SqlUuid>, _>(self.0.tenant.map(|tenant| tenant.0))
+        .get_result(connection)
+        .await?;
+        let account = match (row.tenant_id, &row.currency) {
+            (Some(tenant), Some(currency)) => Some(AccountProfile {
+                tenant: TenantId(tenant),
+                currency: Table("account_profiles").currency(currency)?,
+            }),
+            _ => None,
+        };
+        let cells = if account.is_some() { cells(connection, self.0).await? } else { Vec::new() };
+        let by = if row.is_replica { Answered::ByReplica } else { Answered::ByPrimary };
+        Ok(Read { account, cells, as_of: columns::timestamp(row.now), by })
+    }
+}
+
+/// Days come from the buckets; hours from the events of the same buckets. A bucket that was merged into another after
+/// a void is history and counts no more, but its events do.
+async fn cells(connection: &mut AsyncPgConnection, question: &UsageQuestion) -> Result<Vec<UsageCell>, Failure> {
+    let query = match question.granularity {
+        Granularity::Day | Granularity::Month => {
+            "SELECT currency, day::timestamp AT TIME ZONE 'UTC' AS start, sum(messages)::bigint AS messages,
+                sum(segments)::bigint AS segments, sum(amount_micros)::text AS amount, sum(cost_micros)::text AS cost,
+                sum(uncosted)::bigint AS uncosted, sum(foreign_cost)::bigint AS foreign_cost
+            FROM billing.usage_buckets
+            WHERE merged_into IS NULL AND account_id = $1 AND ($2::uuid IS NULL OR tenant_id = $2)
+                AND day >= $3 AND day < $4 AND ($5::text IS NULL OR operator_id = $5)
+            GROUP BY currency, day"
+        }
+        Granularity::Hour => {
+            "SELECT e.currency, date_trunc('hour', e.charged_at, 'UTC') AS start, count(*) AS messages,
+                sum(e.segments)::bigint AS segments, sum(e.amount_micros)::text AS amount,
+                COALESCE(sum(e.cost_micros) FILTER (WHERE e.cost_currency = e.currency), 0)::text AS cost,
+                count(*) FILTER (WHERE e.cost_id IS NULL) AS uncosted,
+                count(*) FILTER (WHERE e.cost_currency <> e.currency) AS foreign_cost
+            FROM billing.usage_buckets b JOIN billing.billing_events e ON e.bucket_id = b.id
+            WHERE b.account_id = $1 AND ($2::uuid IS NULL OR b.tenant_id = $2)
+                AND b.day >= $3 AND b.day < $4 AND ($5::text IS NULL OR b.operator_id = $5)
+                AND e.charged_at >= $3::timestamp AT TIME ZONE 'UTC' AND e.charged_at < $4::timestamp AT TIME ZONE 'UTC'
+            GROUP BY e.currency, date_trunc('hour', e.charged_at, 'UTC')"
+        }
+    };
+    let until = question.days.until().ok_or(Failure::Broken("a usage question without an end"))?;
+    let rows: Vec<CellRow> = diesel::sql_query(query)
+        .bind::<SqlUuid, _>(question.account.0)
+        .bind::<Nullable<SqlUuid>, _>(question.tenant.map(|tenant| tenant.0))
+        .bind::<Date, _>(columns::date(question.days.from()))
+        .bind::<Date, _>(columns::date(until))
+        .bind::<Nullable<Text>, _>(question.operator.as_ref().map(|operator| operator.as_str()))
+        .load(connection)
+        .await?;
+    rows.iter().map(cell).collect()
+}
+
+fn cell(row: &CellRow) -> Result<UsageCell, Failure> {
+    let sums = BucketSums {
+        messages: TABLE.count("messages", row.messages)?,
+        segments: TABLE.count("segments", row.segments)?,
+        amount: TABLE.sum("amount_micros", &row.amount)?,
+        cost: TABLE.sum("cost_micros", &row.cost)?,
+        uncosted: TABLE.count("uncosted", row.uncosted)?,
+        foreign_cost: TABLE.count("foreign_cost", row.foreign_cost)?,
+    };
+    Ok(UsageCell { currency: TABLE.currency(&row.currency)?, start: columns::timestamp(row.start), sums })
+}
+
+struct NoteRead<'a> {
+    account: AccountId,
+    what: &'static str,
+    action: &'a AdminAction,
+}
+
+impl Transaction for NoteRead<'_> {
+    const NAME: &'static str = "note_read";
+    type Output = ();
+
+    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<(), Failure> {
+        audit(connection, self.action, self.what, &format!("account {}", self.account), None).await
+    }
+}

@@ -1,0 +1,2 @@
+DROP TABLE billing.operator_costs;
+DROP TABLE billing.prices;

@@ -1,0 +1,11 @@
+DROP VIEW billing.usage_by_day;
+DROP TABLE billing.quarantined_messages;
+DROP TABLE billing.duplicate_messages;
+DROP TABLE billing.unrated_events;
+DROP FUNCTION billing.make_event_partitions(date, integer);
+DROP TABLE billing.billing_events;
+DROP TABLE billing.usage_buckets;
+DROP TABLE billing.message_keys;
+DROP TABLE billing.account_parties;
+DROP TABLE billing.account_profiles;
+DROP TABLE billing.accounts;
