@@ -14,8 +14,13 @@ CREATE TABLE billing.invoices (
     number          text UNIQUE,
     issue_date      date,
     due_date        date,
-    seller          text,
-    customer        text,
+    seller_name     text,
+    seller_address  text[],
+    seller_tax_id   text,
+    -- NULL when the account had no legal name then: its id is printed.
+    customer_name   text,
+    customer_address text[],
+    customer_tax_id text,
     template        text,
     s3_key          text,
     -- Recorded before the document is stored.
@@ -26,8 +31,8 @@ CREATE TABLE billing.invoices (
     void_reason     text CHECK (length(void_reason) BETWEEN 1 AND 500),
     disposition     text CHECK (disposition IN ('rebill', 'waive')),
     parked_reason   text,
-    CHECK ((number IS NULL) = (issue_date IS NULL) AND (number IS NULL) = (seller IS NULL)
-        AND (number IS NULL) = (customer IS NULL) AND (number IS NULL) = (s3_key IS NULL)),
+    CHECK ((number IS NULL) = (issue_date IS NULL) AND (number IS NULL) = (due_date IS NULL)
+        AND (number IS NULL) = (seller_name IS NULL) AND (number IS NULL) = (s3_key IS NULL)),
     CHECK (status <> 'FINALIZED' OR (number IS NOT NULL AND pdf_sha256 IS NOT NULL AND finalized_at IS NOT NULL)),
     CHECK ((status = 'VOID') = (voided_at IS NOT NULL))
 );
@@ -67,8 +72,11 @@ BEGIN
     IF TG_OP = 'DELETE' OR OLD.status = 'VOID' OR (OLD.status = 'FINALIZED' AND NEW.status <> 'VOID') THEN
         RAISE EXCEPTION 'invoice % is %: it is not changed any more', OLD.id, OLD.status;
     END IF;
-    IF OLD.number IS NOT NULL AND (NEW.number, NEW.issue_date, NEW.seller, NEW.customer, NEW.s3_key, NEW.subtotal_minor)
-        IS DISTINCT FROM (OLD.number, OLD.issue_date, OLD.seller, OLD.customer, OLD.s3_key, OLD.subtotal_minor) THEN
+    IF OLD.number IS NOT NULL AND (NEW.number, NEW.issue_date, NEW.due_date, NEW.seller_name, NEW.seller_address,
+        NEW.seller_tax_id, NEW.customer_name, NEW.customer_address, NEW.customer_tax_id, NEW.s3_key, NEW.subtotal_minor)
+        IS DISTINCT FROM (OLD.number, OLD.issue_date, OLD.due_date, OLD.seller_name, OLD.seller_address,
+        OLD.seller_tax_id, OLD.customer_name, OLD.customer_address, OLD.customer_tax_id, OLD.s3_key, OLD.subtotal_minor)
+    THEN
         RAISE EXCEPTION 'what invoice % shows is pinned', OLD.id;
     END IF;
     RETURN NEW;
@@ -87,16 +95,16 @@ GRANT SELECT, INSERT, UPDATE ON billing.number_series TO billing_worker;
 
 -- Events to publish, written in the transaction of what they tell.
 CREATE TABLE billing.outbox (
-    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    message_id   text NOT NULL UNIQUE,
-    subject      text NOT NULL,
+    position     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    invoice_id   uuid NOT NULL REFERENCES billing.invoices,
+    kind         text NOT NULL CHECK (kind IN ('generated', 'voided')),
     tenant_id    uuid NOT NULL,
-    payload      text NOT NULL,
     traceparent  text,
     created_at   timestamptz NOT NULL,
-    published_at timestamptz
+    published_at timestamptz,
+    UNIQUE (invoice_id, kind)
 );
-CREATE INDEX outbox_waiting ON billing.outbox (id) WHERE published_at IS NULL;
+CREATE INDEX outbox_waiting ON billing.outbox (position) WHERE published_at IS NULL;
 SELECT billing.fence_by_tenant('billing.outbox');
 GRANT INSERT ON billing.outbox TO billing_api;
 GRANT SELECT, INSERT, UPDATE (published_at), DELETE ON billing.outbox TO billing_worker;

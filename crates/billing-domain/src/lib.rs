@@ -19,6 +19,7 @@ mod currency;
 mod ids;
 mod money;
 
+pub mod invoicing;
 pub mod ports;
 pub mod pricing;
 pub mod usage;

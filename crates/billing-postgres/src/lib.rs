@@ -7,6 +7,7 @@ mod accounts;
 mod columns;
 mod connect;
 mod freshness;
+mod invoices;
 mod ledger;
 mod migrate;
 mod prices;

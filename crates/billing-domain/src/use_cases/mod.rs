@@ -1,10 +1,12 @@
 //! What billing does, step by step: free functions over the ports that they use.
 
+mod bill_account;
 mod load_price_book;
 mod query_usage;
 mod rate_waiting;
 mod record_usage;
 
+pub use bill_account::{BillingError, Finished, IssueTerms, draft_invoice, due, finish_invoice};
 pub use load_price_book::{BookSource, load_price_book};
 pub use query_usage::{QueryError, query_usage};
 pub use rate_waiting::{fill_missing_costs, rate_waiting};

@@ -160,7 +160,8 @@ async fn add_to_buckets(connection: &mut AsyncPgConnection, changes: &BTreeMap<i
         ), locked AS (
             -- In one order, whatever the plan: two of these must not wait for each other in a circle.
             SELECT b.id FROM billing.usage_buckets b WHERE b.id IN (SELECT id FROM total)
-            ORDER BY b.account_id, b.tenant_id, b.operator_id, b.direction, b.currency, b.price_id, b.day, b.id FOR UPDATE
+            ORDER BY b.account_id, b.tenant_id, b.operator_id COLLATE \"C\", b.direction DESC, b.currency COLLATE \"C\",
+                b.price_id, b.day, b.id FOR UPDATE
         )
         UPDATE billing.usage_buckets b SET cost_micros = b.cost_micros + total.cost,
             uncosted = b.uncosted - total.costed, foreign_cost = b.foreign_cost + total.foreign_cost

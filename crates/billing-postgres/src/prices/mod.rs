@@ -18,6 +18,7 @@ use crate::Postgres;
 use crate::transaction::Ended;
 
 pub(crate) use change::audit;
+pub(crate) use idempotency::claim_key;
 
 impl PriceBookStore for Postgres {
     async fn stamp(&self) -> Result<BookStamp, PortError> {

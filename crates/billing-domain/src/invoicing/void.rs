@@ -1,0 +1,99 @@
+//! Declaring an invoice void: why, and what becomes of its usage.
+
+use super::invoice::InvoiceStatus;
+
+/// What becomes of a void invoice's usage.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Disposition {
+    /// It is released, and a later run bills it again.
+    #[default]
+    Rebill,
+    /// It is closed and never billed.
+    Waive,
+}
+
+impl Disposition {
+    /// The name on the wire and in the database.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rebill => "rebill",
+            Self::Waive => "waive",
+        }
+    }
+
+    /// The disposition of that name, if there is one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Rebill, Self::Waive].into_iter().find(|disposition| disposition.name() == name)
+    }
+}
+
+/// A text that is no reason.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("a reason has 1 to 500 characters, not only spaces, and no control characters")]
+pub struct VoidReasonError;
+
+/// Why an invoice is void: 1 to 500 characters.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VoidReason(String);
+
+impl VoidReason {
+    /// # Errors
+    /// [`VoidReasonError`].
+    pub fn new(text: &str) -> Result<Self, VoidReasonError> {
+        let bad_character = |c: char| c.is_control() && c != '\n' && c != '\t';
+        let fits = (1..=500).contains(&text.chars().count()) && !text.trim().is_empty();
+        if fits && !text.contains(bad_character) { Ok(Self(text.to_owned())) } else { Err(VoidReasonError) }
+    }
+
+    /// The reason as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl InvoiceStatus {
+    /// Whether an invoice may be declared void: once, when it is FINALIZED, or a DRAFT whose number must not be lost.
+    #[must_use]
+    pub fn can_be_voided(self, has_number: bool) -> bool {
+        match self {
+            Self::Finalized => true,
+            Self::Draft => has_number,
+            Self::Void => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn void_once_and_only_what_has_a_number() {
+        for (status, has_number, expected) in [
+            (InvoiceStatus::Finalized, true, true),
+            (InvoiceStatus::Draft, true, true),
+            (InvoiceStatus::Draft, false, false),
+            (InvoiceStatus::Void, true, false),
+        ] {
+            assert_eq!(status.can_be_voided(has_number), expected, "{status:?} {has_number}");
+        }
+    }
+
+    #[test]
+    fn reasons_are_text() {
+        let long = "ä".repeat(500);
+        for (text, ok) in [
+            ("wrong price", true),
+            (&*long, true),
+            (&*format!("{long}x"), false),
+            ("", false),
+            ("  ", false),
+            ("a\u{0}", false),
+        ] {
+            assert_eq!(VoidReason::new(text).is_ok(), ok);
+        }
+    }
+}

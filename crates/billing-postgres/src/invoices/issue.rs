@@ -1,0 +1,268 @@
+//! From draft to issued: number, hash, issue. Each step once, however often it is called.
+
+use billing_domain::invoicing::{
+    DocumentLine, Invoice, InvoiceDocument, InvoiceNumber, InvoiceStatus, Party, object_key,
+};
+use billing_domain::ports::{FinalizeOutcome, PinRequest};
+use billing_domain::pricing::PricingModel;
+use billing_domain::{Day, InvoiceId, Micros, PriceId};
+use diesel::data_types::PgDate;
+use diesel::sql_types::{Array, BigInt, Binary, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::columns::{self, Table};
+use crate::transaction::{Failure, Transaction};
+
+use super::{outbox, rows};
+
+const TABLE: Table = Table("invoices");
+
+pub(super) struct Pin<'a> {
+    pub(super) invoice: InvoiceId,
+    pub(super) request: &'a PinRequest,
+}
+
+impl Transaction for Pin<'_> {
+    const NAME: &'static str = "pin_invoice";
+    type Output = Option<InvoiceDocument>;
+
+    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Self::Output, Failure> {
+        let Some(invoice) = rows::find(connection, self.invoice, true).await? else { return Ok(None) };
+        if invoice.status != InvoiceStatus::Draft {
+            return Ok(None);
+        }
+        if invoice.pinned.is_none() {
+            let number = next_number(connection, self.request.issue_date).await?;
+            self.pin(connection, &invoice, number).await?;
+        }
+        let pinned = rows::find(connection, self.invoice, false).await?;
+        let pinned = pinned.ok_or(Failure::Broken("an invoice that was just numbered is not there"))?;
+        document(connection, pinned).await.map(Some)
+    }
+}
+
+impl Pin<'_> {
+    async fn pin(
+        &self,
+        connection: &mut AsyncPgConnection,
+        invoice: &Invoice,
+        number: InvoiceNumber,
+    ) -> Result<(), Failure> {
+        let seller = &self.request.seller;
+        diesel::sql_query(
+            "UPDATE billing.invoices i SET number = $2, issue_date = $3, due_date = $4, seller_name = $5,
+                seller_address = $6, seller_tax_id = $7, template = $8, s3_key = $9, customer_name = p.legal_name,
+                customer_address = p.address, customer_tax_id = p.tax_id
+            FROM (SELECT) AS one LEFT JOIN LATERAL (
+                SELECT legal_name, address, tax_id FROM billing.account_parties
+                WHERE account_id = $10 AND effective_from <= $3 ORDER BY effective_from DESC LIMIT 1) AS p ON true
+            WHERE i.id = $1",
+        )
+        .bind::<SqlUuid, _>(self.invoice.0)
+        .bind::<Text, _>(number.to_string())
+        .bind::<Date, _>(columns::date(self.request.issue_date))
+        .bind::<Date, _>(columns::date(self.request.due_date))
+        .bind::<Text, _>(&seller.name)
+        .bind::<Array<Text>, _>(&seller.address)
+        .bind::<Nullable<Text>, _>(&seller.tax_id)
+        .bind::<Text, _>(self.request.template)
+        .bind::<Text, _>(object_key(invoice.account, invoice.period, invoice.id))
+        .bind::<SqlUuid, _>(invoice.account.0)
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Counts the year's series up. The row stays locked until the number is on its invoice, so no number is lost.
+async fn next_number(connection: &mut AsyncPgConnection, issued: Day) -> Result<InvoiceNumber, Failure> {
+    #[derive(diesel::QueryableByName)]
+    struct Last {
+        #[diesel(sql_type = BigInt)]
+        last: i64,
+    }
+    let year = issued.month().year();
+    let row: Last = diesel::sql_query(
+        "INSERT INTO billing.number_series AS s (series, year, last) VALUES ($1, $2, 1)
+        ON CONFLICT (series, year) DO UPDATE SET last = s.last + 1 RETURNING last",
+    )
+    .bind::<Text, _>(InvoiceNumber::SERIES)
+    .bind::<Integer, _>(i32::from(year))
+    .get_result(connection)
+    .await?;
+    let sequence = u32::try_from(row.last).map_err(|_| Failure::Broken("an invoice number beyond 2^32"))?;
+    Ok(InvoiceNumber::new(year, sequence))
+}
+
+#[derive(diesel::QueryableByName)]
+struct PartiesRow {
+    #[diesel(sql_type = Nullable<Text>)]
+    seller_name: Option<String>,
+    #[diesel(sql_type = Nullable<Array<Text>>)]
+    seller_address: Option<Vec<String>>,
+    #[diesel(sql_type = Nullable<Text>)]
+    seller_tax_id: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    customer_name: Option<String>,
+    #[diesel(sql_type = Nullable<Array<Text>>)]
+    customer_address: Option<Vec<String>>,
+    #[diesel(sql_type = Nullable<Text>)]
+    customer_tax_id: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    replaces_number: Option<String>,
+}
+
+#[derive(diesel::QueryableByName)]
+struct DailyRow {
+    #[diesel(sql_type = Date)]
+    day: PgDate,
+    #[diesel(sql_type = BigInt)]
+    messages: i64,
+}
+
+#[derive(diesel::QueryableByName)]
+struct TermsRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = Text)]
+    model: String,
+    #[diesel(sql_type = BigInt)]
+    unit_price_micros: i64,
+}
+
+async fn document(connection: &mut AsyncPgConnection, invoice: Invoice) -> Result<InvoiceDocument, Failure> {
+    let parties: PartiesRow = diesel::sql_query(
+        "SELECT i.seller_name, i.seller_address, i.seller_tax_id, i.customer_name, i.customer_address,
+            i.customer_tax_id, old.number AS replaces_number
+        FROM billing.invoices i LEFT JOIN billing.invoices old ON old.id = i.replaces WHERE i.id = $1",
+    )
+    .bind::<SqlUuid, _>(invoice.id.0)
+    .get_result(connection)
+    .await?;
+    let daily: Vec<DailyRow> = diesel::sql_query(
+        "SELECT day, sum(messages)::bigint AS messages FROM billing.usage_buckets
+        WHERE sealed_by = $1 AND day >= $2 AND day < $3 GROUP BY day ORDER BY day",
+    )
+    .bind::<SqlUuid, _>(invoice.id.0)
+    .bind::<Date, _>(rows::month(invoice.period))
+    .bind::<Date, _>(rows::month(invoice.period.next()))
+    .load(connection)
+    .await?;
+    let lines = rows::lines(connection, invoice.id, invoice.currency).await?;
+    let terms = terms(connection, lines.iter().map(|line| line.price)).await?;
+    let priced = lines.into_iter().map(|line| {
+        let terms = terms.iter().find(|(id, ..)| *id == line.price);
+        let (_, model, unit_price) = *terms.ok_or(Failure::Broken("a line's price is not there"))?;
+        Ok(DocumentLine { line, model, unit_price })
+    });
+    let party = |name: Option<String>, address: Option<Vec<String>>, tax_id| {
+        name.map(|name| Party { name, address: address.unwrap_or_default(), tax_id })
+    };
+    let replaces = parties.replaces_number.as_deref().map(InvoiceNumber::parse).transpose();
+    Ok(InvoiceDocument {
+        pinned: invoice.pinned.ok_or_else(|| TABLE.bad("number"))?,
+        seller: party(parties.seller_name, parties.seller_address, parties.seller_tax_id)
+            .ok_or_else(|| TABLE.bad("seller_name"))?,
+        customer: party(parties.customer_name, parties.customer_address, parties.customer_tax_id),
+        replaces: replaces.map_err(|_| TABLE.bad("number"))?,
+        lines: priced.collect::<Result<_, Failure>>()?,
+        daily_messages: daily
+            .iter()
+            .map(|row| Ok((TABLE.day("day", row.day)?, TABLE.count("messages", row.messages)?)))
+            .collect::<Result<_, Failure>>()?,
+        invoice,
+    })
+}
+
+async fn terms(
+    connection: &mut AsyncPgConnection,
+    prices: impl Iterator<Item = PriceId>,
+) -> Result<Vec<(PriceId, PricingModel, Micros)>, Failure> {
+    let mut ids: Vec<Uuid> = prices.map(|price| price.0).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let rows: Vec<TermsRow> =
+        diesel::sql_query("SELECT id, model, unit_price_micros FROM billing.prices WHERE id = ANY($1)")
+            .bind::<Array<SqlUuid>, _>(ids)
+            .load(connection)
+            .await?;
+    rows.iter()
+        .map(|row| {
+            let model = PricingModel::from_name(&row.model).ok_or_else(|| Table("prices").bad("model"))?;
+            Ok((PriceId(row.id), model, Micros(row.unit_price_micros)))
+        })
+        .collect()
+}
+
+pub(super) struct RecordPdf {
+    pub(super) invoice: InvoiceId,
+    pub(super) sha256: [u8; 32],
+}
+
+impl Transaction for RecordPdf {
+    const NAME: &'static str = "record_pdf";
+    type Output = [u8; 32];
+
+    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<[u8; 32], Failure> {
+        diesel::sql_query(
+            "UPDATE billing.invoices SET pdf_sha256 = $2 WHERE id = $1 AND status = 'DRAFT' AND pdf_sha256 IS NULL",
+        )
+        .bind::<SqlUuid, _>(self.invoice.0)
+        .bind::<Binary, _>(self.sha256.to_vec())
+        .execute(connection)
+        .await?;
+        let invoice = rows::find(connection, self.invoice, false).await?;
+        // A draft that was voided meanwhile has no hash: any will do, for it is not going to be issued.
+        Ok(invoice.and_then(|invoice| invoice.pdf_sha256).unwrap_or(self.sha256))
+    }
+}
+
+pub(super) struct Finalize {
+    pub(super) invoice: InvoiceId,
+    pub(super) at: Timestamp,
+}
+
+impl Transaction for Finalize {
+    const NAME: &'static str = "finalize_invoice";
+    type Output = FinalizeOutcome;
+
+    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<FinalizeOutcome, Failure> {
+        let invoice = rows::find(connection, self.invoice, true).await?;
+        let invoice = invoice.ok_or(Failure::Broken("an invoice to issue is not there"))?;
+        match invoice.status {
+            InvoiceStatus::Finalized => return Ok(FinalizeOutcome::Finalized),
+            InvoiceStatus::Void => return Ok(FinalizeOutcome::Void),
+            InvoiceStatus::Draft => {}
+        }
+        diesel::sql_query(
+            "UPDATE billing.invoices SET status = 'FINALIZED', finalized_at = $2, parked_reason = NULL WHERE id = $1",
+        )
+        .bind::<SqlUuid, _>(self.invoice.0)
+        .bind::<Timestamptz, _>(columns::instant(self.at))
+        .execute(connection)
+        .await?;
+        outbox::write(connection, &invoice, "generated", None, self.at).await?;
+        Ok(FinalizeOutcome::Finalized)
+    }
+}
+
+pub(super) struct Park<'a> {
+    pub(super) invoice: InvoiceId,
+    pub(super) reason: &'a str,
+}
+
+impl Transaction for Park<'_> {
+    const NAME: &'static str = "park_invoice";
+    type Output = ();
+
+    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<(), Failure> {
+        diesel::sql_query("UPDATE billing.invoices SET parked_reason = $2 WHERE id = $1 AND status = 'DRAFT'")
+            .bind::<SqlUuid, _>(self.invoice.0)
+            .bind::<Text, _>(self.reason)
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,118 @@
+//! Invoices: from open buckets to an issued document, and back when one is declared void.
+
+mod billable;
+mod draft;
+mod issue;
+mod outbox;
+mod read;
+mod rows;
+mod runs;
+mod void;
+
+use billing_domain::invoicing::{Disposition, Invoice, InvoiceDocument, InvoiceLine, VoidReason};
+use billing_domain::ports::{
+    AdminAction, Billable, ChangeOutcome, DraftOutcome, DraftRequest, FinalizeOutcome, InvoiceFilter, InvoicePage,
+    InvoiceReader, InvoiceStore, InvoiceVoider, Outbox, OutboxEntry, PinRequest, PortError, Refusal, RunCounts,
+    RunResult, RunTotals,
+};
+use billing_domain::{AccountId, InvoiceId, Month, TenantId};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::Postgres;
+use crate::prices::outcome;
+use crate::transaction::Ended;
+
+/// The order in which every writer takes buckets: the domain's order of their keys, in SQL.
+const BUCKET_ORDER: &str =
+    "account_id, tenant_id, operator_id COLLATE \"C\", direction DESC, currency COLLATE \"C\", price_id, day";
+
+impl InvoiceStore for Postgres {
+    async fn billable(&self, period: Month, account: Option<AccountId>) -> Result<Vec<Billable>, PortError> {
+        Ok(self.write(&billable::ListBillable { period, account }).await?)
+    }
+
+    async fn unfinished(&self, period: Month, account: Option<AccountId>) -> Result<Vec<InvoiceId>, PortError> {
+        Ok(self.write(&billable::ListUnfinished { period, account }).await?)
+    }
+
+    async fn preview(&self, request: &DraftRequest) -> Result<Vec<InvoiceLine>, PortError> {
+        Ok(self.write(&draft::Preview(request)).await?)
+    }
+
+    async fn draft(&self, request: &DraftRequest) -> Result<DraftOutcome, PortError> {
+        match self.write(&draft::Draft(request)).await {
+            Err(Ended::Refused(Refusal::NotFound)) => Ok(DraftOutcome::NoUsage),
+            ended => Ok(ended?),
+        }
+    }
+
+    async fn pin(&self, invoice: InvoiceId, request: &PinRequest) -> Result<Option<InvoiceDocument>, PortError> {
+        Ok(self.write(&issue::Pin { invoice, request }).await?)
+    }
+
+    async fn record_pdf(&self, invoice: InvoiceId, sha256: [u8; 32]) -> Result<[u8; 32], PortError> {
+        Ok(self.write(&issue::RecordPdf { invoice, sha256 }).await?)
+    }
+
+    async fn finalize(&self, invoice: InvoiceId, at: Timestamp) -> Result<FinalizeOutcome, PortError> {
+        Ok(self.write(&issue::Finalize { invoice, at }).await?)
+    }
+
+    async fn park(&self, invoice: InvoiceId, reason: &str) -> Result<(), PortError> {
+        Ok(self.write(&issue::Park { invoice, reason }).await?)
+    }
+
+    async fn begin_run(&self, run: Uuid, period: Month, at: Timestamp) -> Result<(), PortError> {
+        Ok(self.write(&runs::BeginRun { run, period, at }).await?)
+    }
+
+    async fn end_run(&self, run: Uuid, at: Timestamp, result: RunResult, counts: RunCounts) -> Result<(), PortError> {
+        Ok(self.write(&runs::EndRun { run, at, result, counts }).await?)
+    }
+}
+
+impl InvoiceReader for Postgres {
+    async fn invoices(
+        &self,
+        filter: &InvoiceFilter,
+        after: Option<(Month, InvoiceId)>,
+        limit: u32,
+    ) -> Result<InvoicePage, PortError> {
+        Ok(self.write(&read::ListInvoices { filter, after, limit }).await?)
+    }
+
+    async fn invoice(
+        &self,
+        id: InvoiceId,
+        tenant: Option<TenantId>,
+    ) -> Result<Option<(Invoice, Vec<InvoiceLine>)>, PortError> {
+        Ok(self.write(&read::FindInvoice { id, tenant }).await?)
+    }
+}
+
+impl InvoiceVoider for Postgres {
+    async fn void(
+        &self,
+        id: InvoiceId,
+        reason: &VoidReason,
+        disposition: Disposition,
+        action: &AdminAction,
+    ) -> Result<ChangeOutcome<Invoice>, PortError> {
+        outcome(self.write(&void::VoidInvoice { id, reason, disposition, action }).await)
+    }
+}
+
+impl Outbox for Postgres {
+    async fn unpublished(&self, limit: u32) -> Result<Vec<OutboxEntry>, PortError> {
+        Ok(self.write(&outbox::ListUnpublished(limit)).await?)
+    }
+
+    async fn mark_published(&self, positions: &[i64], at: Timestamp) -> Result<(), PortError> {
+        Ok(self.write(&outbox::MarkPublished { positions, at }).await?)
+    }
+
+    async fn run_totals(&self) -> Result<RunTotals, PortError> {
+        Ok(self.write(&runs::SumRuns).await?)
+    }
+}

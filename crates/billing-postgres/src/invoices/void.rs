@@ -1,0 +1,106 @@
+//! Declaring an invoice void, and what becomes of its usage.
+
+use billing_domain::InvoiceId;
+use billing_domain::invoicing::{Disposition, Invoice, VoidReason};
+use billing_domain::ports::{AdminAction, Refusal};
+use diesel::sql_types::{Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use crate::columns;
+use crate::prices::{audit, claim_key};
+use crate::transaction::{Failure, Reach, Transaction};
+
+use super::{BUCKET_ORDER, outbox, rows};
+
+pub(super) struct VoidInvoice<'a> {
+    pub(super) id: InvoiceId,
+    pub(super) reason: &'a VoidReason,
+    pub(super) disposition: Disposition,
+    pub(super) action: &'a AdminAction,
+}
+
+impl Transaction for VoidInvoice<'_> {
+    const NAME: &'static str = "void_invoice";
+    type Output = Invoice;
+
+    fn reach(&self) -> Option<Reach> {
+        Some(Reach::Platform)
+    }
+
+    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Invoice, Failure> {
+        // Of fifty at once one holds the row; the others find it VOID.
+        let invoice = rows::find(connection, self.id, true).await?;
+        let invoice = invoice.ok_or(Failure::Refused(Refusal::NotFound))?;
+        if claim_key(connection, self.action, self.id.0).await?.is_some() {
+            return Ok(invoice);
+        }
+        if !invoice.status.can_be_voided(invoice.pinned.is_some()) {
+            return Err(Failure::Refused(Refusal::Ended));
+        }
+        self.mark(connection).await?;
+        match self.disposition {
+            Disposition::Rebill => release(connection, self.id).await?,
+            Disposition::Waive => waive(connection, self.id, self.action).await?,
+        }
+        let subject = format!("invoice {}", self.id);
+        audit(connection, self.action, "invoice.void", &subject, Some(self.reason.as_str())).await?;
+        outbox::write(connection, &invoice, "voided", None, self.action.at).await?;
+        let voided = rows::find(connection, self.id, false).await?;
+        voided.ok_or(Failure::Broken("an invoice that was just voided is not there"))
+    }
+}
+
+impl VoidInvoice<'_> {
+    async fn mark(&self, connection: &mut AsyncPgConnection) -> Result<(), Failure> {
+        diesel::sql_query(
+            "UPDATE billing.invoices SET status = 'VOID', voided_at = $2, voided_by = $3, void_reason = $4,
+                disposition = $5
+            WHERE id = $1",
+        )
+        .bind::<SqlUuid, _>(self.id.0)
+        .bind::<Timestamptz, _>(columns::instant(self.action.at))
+        .bind::<Text, _>(&self.action.actor)
+        .bind::<Text, _>(self.reason.as_str())
+        .bind::<Text, _>(self.disposition.name())
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Adds the sums of what the invoice sealed to the open buckets of the same keys, which a late event may have opened,
+/// or makes them; the sealed buckets stay as the history of the void invoice.
+async fn release(connection: &mut AsyncPgConnection, invoice: InvoiceId) -> Result<(), Failure> {
+    const KEY: &str = "account_id, day, operator_id, direction, currency, price_id";
+    let query = format!(
+        "WITH released AS (
+            INSERT INTO billing.usage_buckets AS b (account_id, tenant_id, operator_id, direction, currency, price_id,
+                day, messages, segments, amount_micros, cost_micros, uncosted, foreign_cost)
+            SELECT account_id, tenant_id, operator_id, direction, currency, price_id, day, messages, segments,
+                amount_micros, cost_micros, uncosted, foreign_cost
+            FROM billing.usage_buckets WHERE sealed_by = $1 ORDER BY {BUCKET_ORDER}
+            ON CONFLICT ({KEY}) WHERE sealed_by IS NULL
+            DO UPDATE SET messages = b.messages + EXCLUDED.messages, segments = b.segments + EXCLUDED.segments,
+                amount_micros = b.amount_micros + EXCLUDED.amount_micros,
+                cost_micros = b.cost_micros + EXCLUDED.cost_micros,
+                uncosted = b.uncosted + EXCLUDED.uncosted, foreign_cost = b.foreign_cost + EXCLUDED.foreign_cost
+            RETURNING id, {KEY}
+        )
+        UPDATE billing.usage_buckets old SET merged_into = released.id
+        FROM released
+        WHERE old.sealed_by = $1 AND (old.account_id, old.day, old.operator_id, old.direction, old.currency, old.price_id)
+            = (released.account_id, released.day, released.operator_id, released.direction, released.currency,
+                released.price_id)"
+    );
+    diesel::sql_query(query).bind::<SqlUuid, _>(invoice.0).execute(connection).await?;
+    Ok(())
+}
+
+async fn waive(connection: &mut AsyncPgConnection, invoice: InvoiceId, action: &AdminAction) -> Result<(), Failure> {
+    diesel::sql_query("UPDATE billing.usage_buckets SET waived_at = $2 WHERE sealed_by = $1")
+        .bind::<SqlUuid, _>(invoice.0)
+        .bind::<Timestamptz, _>(columns::instant(action.at))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
