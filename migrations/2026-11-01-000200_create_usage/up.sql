@@ -152,7 +152,8 @@ CREATE TABLE billing.unrated_events (
 );
 SELECT billing.fence_by_tenant('billing.unrated_events');
 GRANT SELECT ON billing.unrated_events TO billing_api;
-GRANT SELECT, INSERT, DELETE ON billing.unrated_events TO billing_worker;
+-- UPDATE lets it lock the rows that it takes.
+GRANT SELECT, INSERT, DELETE, UPDATE (reason) ON billing.unrated_events TO billing_worker;
 
 -- Second publications of a recorded message, so that what was received can be accounted for to the last one.
 CREATE TABLE billing.duplicate_messages (

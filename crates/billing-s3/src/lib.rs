@@ -1,1 +1,156 @@
-//! billing-s3.
+//! Invoice documents in an S3-compatible store: create-only, compared by SHA-256, fetched by presigned URL.
+//!
+//! Nothing is ever overwritten. What a key means is decided by the domain.
+
+use std::fmt;
+use std::time::Duration;
+
+use billing_domain::ports::{DocumentStore, PortError, PutOutcome, RenderedDocument};
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use object_store::ObjectStore;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::path::Path;
+use object_store::signer::{Method, Signer};
+use object_store::{
+    Attribute, Attributes, BackoffConfig, ClientOptions, Error, ObjectStoreExt, PutMode, PutOptions, RetryConfig,
+};
+use sha2::{Digest, Sha256};
+
+/// How long a presigned URL is good (contract, download route).
+const URL_LIFETIME: Duration = Duration::from_secs(15 * 60);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Tries of one call within the library; runs and people try again by themselves.
+const RETRIES_MAX: usize = 2;
+const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Where the bucket is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct S3Config {
+    /// `http://host:port` or `https://host`.
+    pub endpoint: String,
+    /// As the store names it.
+    pub region: String,
+    /// The bucket's name, in the path of each request.
+    pub bucket: String,
+}
+
+/// Who asks. The secret is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct S3Credentials {
+    /// Names the key.
+    pub access_key: String,
+    /// Secret.
+    pub secret_key: String,
+}
+
+impl fmt::Debug for S3Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Credentials").field("access_key", &"***").field("secret_key", &"***").finish()
+    }
+}
+
+/// A configuration that cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum S3Error {
+    /// The client could not be made.
+    #[error("the object store's configuration cannot work")]
+    Config(#[source] Error),
+}
+
+/// Invoice documents. Cheap to clone.
+#[derive(Clone)]
+pub struct S3Documents {
+    store: std::sync::Arc<AmazonS3>,
+}
+
+impl S3Documents {
+    /// Makes the client; connects when first used.
+    ///
+    /// # Errors
+    /// [`S3Error::Config`].
+    pub fn new(config: &S3Config, credentials: &S3Credentials) -> Result<Self, S3Error> {
+        let is_plain_http = config.endpoint.starts_with("http://");
+        let client = ClientOptions::new()
+            .with_connect_timeout(CONNECT_TIMEOUT)
+            .with_timeout(REQUEST_TIMEOUT)
+            .with_allow_http(is_plain_http);
+        let retry =
+            RetryConfig { backoff: BackoffConfig::default(), max_retries: RETRIES_MAX, retry_timeout: RETRY_TIMEOUT };
+        let store = AmazonS3Builder::new()
+            .with_endpoint(&config.endpoint)
+            .with_region(&config.region)
+            .with_bucket_name(&config.bucket)
+            .with_access_key_id(&credentials.access_key)
+            .with_secret_access_key(&credentials.secret_key)
+            .with_virtual_hosted_style_request(false)
+            .with_client_options(client)
+            .with_retry(retry)
+            .build()
+            .map_err(S3Error::Config)?;
+        Ok(Self { store: std::sync::Arc::new(store) })
+    }
+
+    async fn fetch(&self, key: &Path) -> Result<Option<Bytes>, Error> {
+        match self.store.get(key).await {
+            Ok(found) => found.bytes().await.map(Some),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What is at the key, by its hash.
+    async fn compare(&self, key: &Path, sha256: [u8; 32]) -> Result<Option<PutOutcome>, Error> {
+        let found = self.fetch(key).await?;
+        Ok(found.map(|bytes| {
+            let is_same = Sha256::digest(&bytes).as_slice() == sha256;
+            if is_same { PutOutcome::Stored } else { PutOutcome::OtherObject }
+        }))
+    }
+}
+
+impl DocumentStore for S3Documents {
+    async fn put(&self, key: &str, document: &RenderedDocument) -> Result<PutOutcome, PortError> {
+        let path = Path::from(key);
+        // Some stores ignore If-None-Match: look first. Two runs that both see nothing write the same bytes.
+        if let Some(outcome) = self.compare(&path, document.sha256).await.map_err(failed("put_document"))? {
+            return Ok(outcome);
+        }
+        let mut attributes = Attributes::new();
+        attributes.insert(Attribute::ContentType, "application/pdf".into());
+        let options = PutOptions { mode: PutMode::Create, attributes, ..PutOptions::default() };
+        let written = self.store.put_opts(&path, Bytes::copy_from_slice(&document.bytes).into(), options).await;
+        let Err(error) = written else { return Ok(PutOutcome::Stored) };
+        // "It exists" may mean our own first try, and a failure may have come after the store: only the object tells.
+        match self.compare(&path, document.sha256).await {
+            Ok(Some(outcome)) => Ok(outcome),
+            Ok(None) | Err(_) => Err(failed("put_document")(error)),
+        }
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, PortError> {
+        let bytes = self.fetch(&Path::from(key)).await.map_err(failed("get_document"))?;
+        Ok(bytes.map(Vec::from))
+    }
+
+    async fn presign(&self, key: &str, now: Timestamp) -> Result<(String, Timestamp), PortError> {
+        let url = self.store.signed_url(Method::GET, &Path::from(key), URL_LIFETIME).await;
+        let url = url.map_err(failed("presign_document"))?;
+        let lifetime = SignedDuration::try_from(URL_LIFETIME).unwrap_or(SignedDuration::ZERO);
+        Ok((url.into(), now.checked_add(lifetime).unwrap_or(now)))
+    }
+}
+
+/// What the library says of a failure can hold whole URLs with signatures: only its kind is kept.
+fn failed(operation: &'static str) -> impl Fn(Error) -> PortError {
+    move |error| {
+        metrics::counter!("billing_s3_errors_total", "op" => operation).increment(1);
+        match error {
+            Error::PermissionDenied { .. } => PortError::permanent(operation, "the store denies it"),
+            Error::Unauthenticated { .. } => PortError::permanent(operation, "the store refuses the credentials"),
+            Error::NotFound { .. } => PortError::transient(operation, "the bucket is not there"),
+            _ => PortError::transient(operation, "the store does not answer as it should"),
+        }
+    }
+}

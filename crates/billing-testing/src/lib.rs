@@ -1,1 +1,7 @@
-//! billing-testing.
+//! Fakes of billing's ports, for tests of whoever uses them.
+
+mod memory;
+mod price_admin;
+mod usage_reader;
+
+pub use memory::{Memory, NotedRead};

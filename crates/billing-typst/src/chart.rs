@@ -62,8 +62,7 @@ pub(crate) fn chart(daily: &[(Date, u64)], start: Date, end: Date, c: &Conventio
             Bar { height: height(u128::from(n)), label }
         })
         .collect();
-    let alt =
-        fill(&c.chart_alt, &[("date", &format::date(busiest, c)), ("count", &format::count(highest, c))]);
+    let alt = fill(&c.chart_alt, &[("date", &format::date(busiest, c)), ("count", &format::count(highest, c))]);
     Some(Chart { bars, grid, alt })
 }
 
@@ -95,9 +94,19 @@ mod tests {
 
     #[test]
     fn grid_lines_are_round_and_few() {
-        for (highest, want) in
-            [(0, 1), (1, 1), (4, 1), (5, 2), (8, 2), (9, 5), (20, 5), (21, 10), (999, 500), (41_000, 20_000), (7_000_000, 2_000_000)]
-        {
+        for (highest, want) in [
+            (0, 1),
+            (1, 1),
+            (4, 1),
+            (5, 2),
+            (8, 2),
+            (9, 5),
+            (20, 5),
+            (21, 10),
+            (999, 500),
+            (41_000, 20_000),
+            (7_000_000, 2_000_000),
+        ] {
             assert_eq!(step(highest), want, "{highest}");
         }
         assert!(u64::MAX.div_ceil(step(u64::MAX)) <= 4);

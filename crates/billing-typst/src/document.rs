@@ -42,7 +42,7 @@ pub struct InvoiceDocument {
     pub lines: Vec<DocumentLine>,
     /// Sum of the lines, in minor units.
     pub subtotal_minor: i128,
-    /// Printed in this order between subtotal and total.
+    /// Printed in this order between subtotal and total; at most 20.
     pub taxes: Vec<TaxLine>,
     /// Subtotal plus taxes, in minor units.
     pub total_minor: i128,

@@ -18,11 +18,11 @@ pub enum RenderError {
         limit: usize,
     },
     /// A value of the invoice cannot be printed.
-    #[error("invoice {invoice_number} has a {field} that cannot be printed")]
+    #[error("invoice {invoice_number} cannot be printed because of its {field}")]
     Unprintable {
         /// Number of the refused invoice.
         invoice_number: String,
-        /// Which value: `issue date`, `minor digits`, `usage month` or `invoice id`.
+        /// Which value: `issue date`, `minor digits`, `usage month`, `number of taxes` or `invoice id`.
         field: &'static str,
     },
     /// The invoice could not be handed to the template.

@@ -10,14 +10,14 @@ use typst::utils::LazyHash;
 
 use crate::error::SetupError;
 
-const FILES: [(&str, &[u8]); 4] = [
-    ("Inter-Regular.otf", include_bytes!("../fonts/Inter-Regular.otf")),
-    ("Inter-SemiBold.otf", include_bytes!("../fonts/Inter-SemiBold.otf")),
-    ("NotoSansArabic-Regular.ttf", include_bytes!("../fonts/NotoSansArabic-Regular.ttf")),
-    ("NotoSansArabic-Bold.ttf", include_bytes!("../fonts/NotoSansArabic-Bold.ttf")),
+/// Every font, and of which script it is the one to measure: the bold one, as it is the wider. Both weights of a family
+/// have the same characters.
+const FILES: [(&str, &[u8], Option<Script>); 4] = [
+    ("Inter-Regular.otf", include_bytes!("../fonts/Inter-Regular.otf"), None),
+    ("Inter-SemiBold.otf", include_bytes!("../fonts/Inter-SemiBold.otf"), Some(Script::European)),
+    ("NotoSansArabic-Regular.ttf", include_bytes!("../fonts/NotoSansArabic-Regular.ttf"), None),
+    ("NotoSansArabic-Bold.ttf", include_bytes!("../fonts/NotoSansArabic-Bold.ttf"), Some(Script::Arabic)),
 ];
-/// Where the bold font of each script stands in [`FILES`]: the widest, so the one that is measured. Both weights have the same characters.
-const MEASURED: [(Script, usize); 2] = [(Script::European, 1), (Script::Arabic, 3)];
 
 /// Which of the two font families has a character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,20 +45,18 @@ pub(crate) struct Fonts {
 
 impl Fonts {
     pub(crate) fn load() -> Result<Self, SetupError> {
-        let fonts = FILES
-            .iter()
-            .map(|&(name, data)| Font::new(Bytes::new(data), 0).ok_or(SetupError::Font { name }))
-            .collect::<Result<Vec<_>, _>>()?;
-        let book = LazyHash::new(FontBook::from_fonts(&fonts));
-        let measured = MEASURED
-            .iter()
-            .map(|&(script, index)| {
-                let font = fonts.get(index).ok_or(SetupError::Font { name: "to measure" })?;
+        let mut fonts = Vec::new();
+        let mut measured = Vec::new();
+        for (name, data, script) in FILES {
+            let font = Font::new(Bytes::new(data), 0).ok_or(SetupError::Font { name })?;
+            if let Some(script) = script {
                 // None of the fonts is variable: variant and size do not matter.
-                let instance = font.clone().instantiate(FontVariant::default(), Abs::zero(), &FontVariations::default());
-                Ok((script, instance))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+                let (variant, variations) = (FontVariant::default(), FontVariations::default());
+                measured.push((script, font.clone().instantiate(variant, Abs::zero(), &variations)));
+            }
+            fonts.push(font);
+        }
+        let book = LazyHash::new(FontBook::from_fonts(&fonts));
         Ok(Self { fonts, book, measured })
     }
 

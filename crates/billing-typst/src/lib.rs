@@ -18,3 +18,10 @@ mod world;
 pub use document::{DocumentLine, InvoiceDocument, Locale, Party, TaxLine};
 pub use error::{RenderError, SetupError};
 pub use renderer::{MAX_LINES, Renderer};
+
+// The samples are an example's, which knows this crate by its name.
+#[cfg(test)]
+extern crate self as billing_typst;
+#[cfg(test)]
+#[path = "../examples/samples/mod.rs"]
+mod samples;

@@ -53,7 +53,7 @@ pub(crate) struct Labels {
     messages: String,
     segments: String,
     amount: String,
-    subtotal: String,
+    pub(crate) subtotal: String,
     total: String,
     page: String,
     table_summary: String,

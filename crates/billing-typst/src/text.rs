@@ -41,6 +41,14 @@ impl Text {
             Self::LeftToRight(text) | Self::RightToLeft { text, .. } => text,
         }
     }
+
+    /// Whether the text surely needs one line only, in a place that is as wide as its longest word may be. Not known
+    /// for Arabic letters, whose width changes with their neighbours.
+    pub(crate) fn fits_line(&self, fonts: &Fonts, place: Place) -> bool {
+        let width = |c| fonts.face_in(Script::European, c).map(|face| face.width);
+        let total = self.as_str().chars().try_fold(0, |sum, c| Some(sum + width(c)?));
+        total.is_some_and(|total| total <= place.max_word)
+    }
 }
 
 /// The place that a text is for.

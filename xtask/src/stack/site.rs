@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::process::Process;
+use super::process::{Process, becomes_true};
 use super::state::{Launched, Secrets, State, is_free};
 use crate::setup::Servers;
 
@@ -19,6 +19,8 @@ use crate::setup::Servers;
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long one that runs already may take to answer before it is started anew.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// How long a port may stay in use after its process is gone.
+const PORT_LIMIT: Duration = Duration::from_secs(5);
 /// How long a process may take to end by itself.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
@@ -65,6 +67,11 @@ impl Site {
         self.save()
     }
 
+    /// Whether the process `name` was started and still lives.
+    pub(crate) fn runs(&self, name: &str) -> bool {
+        self.state.borrow().processes.get(name).is_some_and(|one| one.process.is_alive())
+    }
+
     /// Names and numbers of the processes that were started.
     pub(crate) fn pids(&self) -> std::collections::BTreeMap<String, u32> {
         self.state.borrow().processes.iter().map(|(name, one)| (name.clone(), one.process.pid)).collect()
@@ -94,9 +101,14 @@ impl Site {
             }
             known.process.stop(Signal::TERM, STOP_LIMIT).await?;
         }
-        let taken = self.ports_of(name).into_iter().find(|port| !is_free(*port));
-        if let Some(port) = taken {
-            bail!("port {port} of {name} is used by another program: free it, or let `cargo xtask down` forget this stack");
+        let taken = || self.ports_of(name).into_iter().find(|port| !is_free(*port));
+        // The threads of a killed process may hold its ports a moment longer than it lives.
+        if !becomes_true(PORT_LIMIT, || taken().is_none()).await
+            && let Some(port) = taken()
+        {
+            bail!(
+                "port {port} of {name} is used by another program: free it, or let `cargo xtask down` forget this stack"
+            );
         }
         let log = self.dir.join("logs").join(format!("{name}.log"));
         let logged_before = log.metadata().map_or(0, |log| log.len());
@@ -182,5 +194,5 @@ fn complaint(log: &Path, from: u64) -> String {
     let said = String::from_utf8_lossy(bytes.get(usize::try_from(from).unwrap_or_default()..).unwrap_or_default());
     let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty());
     let bad = |line: &&str| ["fatal", "error", "panicked"].iter().any(|word| line.to_lowercase().contains(word));
-    lines().rfind(bad).or_else(|| lines().last()).unwrap_or("it said nothing").to_owned()
+    lines().rfind(bad).or_else(|| lines().next_back()).unwrap_or("it said nothing").to_owned()
 }

@@ -15,9 +15,27 @@ use super::process::Process;
 
 /// Names of all ports of a stack. A process may listen on its own name's port and on those that begin with it.
 const PORTS: [&str; 21] = [
-    "postgres", "replica", "redis-1", "redis-1-bus", "redis-2", "redis-2-bus", "redis-3", "redis-3-bus", "nats-1",
-    "nats-1-route", "nats-2", "nats-2-route", "nats-3", "nats-3-route", "bao", "bao-cluster", "s3", "api", "api-metrics",
-    "ingest", "ingest-metrics",
+    "postgres",
+    "replica",
+    "redis-1",
+    "redis-1-bus",
+    "redis-2",
+    "redis-2-bus",
+    "redis-3",
+    "redis-3-bus",
+    "nats-1",
+    "nats-1-route",
+    "nats-2",
+    "nats-2-route",
+    "nats-3",
+    "nats-3-route",
+    "bao",
+    "bao-cluster",
+    "s3",
+    "api",
+    "api-metrics",
+    "ingest",
+    "ingest-metrics",
 ];
 
 /// Where ports are looked for: below the range that the kernel gives to outgoing connections.
@@ -113,10 +131,15 @@ fn file(dir: &Path) -> PathBuf {
 fn free_ports() -> Result<BTreeMap<String, u16>> {
     let (random, _) = Uuid::new_v4().as_u64_pair();
     let start = u16::try_from(random % u64::from(PORT_COUNT)).unwrap_or_default();
-    let mut candidates = (0..PORT_COUNT).map(|step| PORT_FIRST + (start + step) % PORT_COUNT).filter(|port| is_free(*port));
+    let mut candidates =
+        (0..PORT_COUNT).map(|step| PORT_FIRST + (start + step) % PORT_COUNT).filter(|port| is_free(*port));
     let ports: BTreeMap<String, u16> = PORTS.iter().map(|name| (*name).to_owned()).zip(&mut candidates).collect();
     if ports.len() < PORTS.len() {
-        bail!("{} free ports are needed on 127.0.0.1 between {PORT_FIRST} and {}", PORTS.len(), PORT_FIRST + PORT_COUNT);
+        bail!(
+            "{} free ports are needed on 127.0.0.1 between {PORT_FIRST} and {}",
+            PORTS.len(),
+            PORT_FIRST + PORT_COUNT
+        );
     }
     Ok(ports)
 }

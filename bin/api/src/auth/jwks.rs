@@ -1,0 +1,147 @@
+//! The issuer's keys, kept fresh: from a file or over HTTP, every five minutes and, for keys not seen before, at most once
+//! in 30 seconds. A refresh that fails keeps the last good keys. What a key is good for is decided elsewhere.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::io::AsyncReadExt as _;
+use tokio::sync::{Mutex, watch};
+
+use super::keys::KeySet;
+
+const REFRESH_EVERY: Duration = Duration::from_secs(300);
+const REFRESH_FOR_UNKNOWN: SignedDuration = SignedDuration::from_secs(30);
+const FETCH_TIME_MAX: Duration = Duration::from_secs(5);
+/// Bytes.
+const DOCUMENT_MAX: u64 = 256 * 1024;
+
+/// Where the keys come from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum JwksSource {
+    /// A file, read again at each refresh.
+    File(PathBuf),
+    /// An `http://` or `https://` address. Redirects are not followed.
+    Url(String),
+}
+
+/// Why keys could not be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JwksError {
+    /// The HTTP client could not be made.
+    #[error("the HTTP client for the token keys cannot be set up")]
+    Client(#[source] reqwest::Error),
+    /// The file cannot be read.
+    #[error("the file of the token keys cannot be read")]
+    File(#[source] io::Error),
+    /// The address does not answer.
+    #[error("the token keys cannot be fetched")]
+    Fetch(#[source] reqwest::Error),
+    /// More bytes than any key set has.
+    #[error("the document of the token keys has more than {DOCUMENT_MAX} bytes")]
+    TooLarge,
+    /// Something else than a key set.
+    #[error("the document of the token keys is no JSON Web Key Set with an RS256, ES256 or EdDSA key")]
+    NoKeys,
+}
+
+/// The keys of one issuer.
+pub(crate) struct Jwks {
+    source: JwksSource,
+    http: reqwest::Client,
+    keys: watch::Sender<Arc<KeySet>>,
+    asked_for_unknown: Mutex<Option<Timestamp>>,
+}
+
+impl Jwks {
+    /// Without keys yet.
+    ///
+    /// # Errors
+    /// [`JwksError::Client`].
+    pub(crate) fn new(source: JwksSource) -> Result<Self, JwksError> {
+        let http = reqwest::Client::builder()
+            .timeout(FETCH_TIME_MAX)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(JwksError::Client)?;
+        let keys = watch::Sender::new(Arc::new(KeySet::default()));
+        Ok(Self { source, http, keys, asked_for_unknown: Mutex::new(None) })
+    }
+
+    /// The last good keys; empty until the first.
+    pub(crate) fn keys(&self) -> Arc<KeySet> {
+        self.keys.borrow().clone()
+    }
+
+    /// Reads the keys again and replaces them when they are good.
+    ///
+    /// # Errors
+    /// [`JwksError`]; the keys stay as they were.
+    pub(crate) async fn refresh(&self) -> Result<(), JwksError> {
+        let document = match &self.source {
+            JwksSource::File(path) => tokio::time::timeout(FETCH_TIME_MAX, read(path))
+                .await
+                .map_err(|_| JwksError::File(io::ErrorKind::TimedOut.into()))??,
+            JwksSource::Url(url) => self.fetch(url).await?,
+        };
+        let keys = KeySet::parse(&document).ok_or(JwksError::NoKeys)?;
+        self.keys.send_replace(Arc::new(keys));
+        Ok(())
+    }
+
+    /// Refreshes for a key that is not known, unless that was done within the last 30 seconds. Whoever asks meanwhile
+    /// waits for the same refresh, and a caller that leaves does not break it off.
+    pub(crate) async fn refresh_for_unknown(self: &Arc<Self>, now: Timestamp) {
+        let this = Arc::clone(self);
+        let refresh = tokio::spawn(async move {
+            let mut asked = this.asked_for_unknown.lock().await;
+            if asked.is_none_or(|at| now.duration_since(at).abs() >= REFRESH_FOR_UNKNOWN) {
+                *asked = Some(now);
+                this.refresh_or_warn().await;
+            }
+        });
+        if refresh.await.is_err() {
+            tracing::error!("the refresh of the token keys broke off");
+        }
+    }
+
+    /// Refreshes for ever, so that keys which the issuer has withdrawn stop being accepted.
+    pub(crate) async fn keep_fresh(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(REFRESH_EVERY).await;
+            self.refresh_or_warn().await;
+        }
+    }
+
+    async fn refresh_or_warn(&self) {
+        if let Err(error) = self.refresh().await {
+            tracing::warn!(error = billing_runtime::chain(&error), "the token keys stay as they were");
+        }
+    }
+
+    async fn fetch(&self, url: &str) -> Result<Vec<u8>, JwksError> {
+        let fetching = |error: reqwest::Error| JwksError::Fetch(error.without_url());
+        let answer = self.http.get(url).send().await.and_then(reqwest::Response::error_for_status);
+        let mut answer = answer.map_err(fetching)?;
+        let mut document = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(fetching)? {
+            document.extend_from_slice(&chunk);
+            if u64::try_from(document.len()).unwrap_or(u64::MAX) > DOCUMENT_MAX {
+                return Err(JwksError::TooLarge);
+            }
+        }
+        Ok(document)
+    }
+}
+
+async fn read(path: &PathBuf) -> Result<Vec<u8>, JwksError> {
+    let mut document = Vec::new();
+    let file = tokio::fs::File::open(path).await.map_err(JwksError::File)?;
+    file.take(DOCUMENT_MAX + 1).read_to_end(&mut document).await.map_err(JwksError::File)?;
+    if u64::try_from(document.len()).unwrap_or(u64::MAX) > DOCUMENT_MAX {
+        return Err(JwksError::TooLarge);
+    }
+    Ok(document)
+}

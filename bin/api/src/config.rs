@@ -1,0 +1,140 @@
+//! The environment variables of the API. The only place where it reads any.
+
+use std::net::SocketAddr;
+
+use billing_postgres::{CONNECTIONS_MAX, DatabaseConfig};
+use billing_runtime::{Credentials, Env, EnvError, LogFilter};
+
+use crate::auth::{ClaimNames, JwksSource};
+
+/// What `api` needs.
+pub(crate) struct ServeConfig {
+    pub(crate) log: Option<LogFilter>,
+    pub(crate) credentials: Credentials,
+    pub(crate) database: DatabaseConfig,
+    pub(crate) http: SocketAddr,
+    pub(crate) metrics: SocketAddr,
+    pub(crate) jwks: JwksSource,
+    pub(crate) issuer: String,
+    pub(crate) audience: String,
+    pub(crate) claims: ClaimNames,
+}
+
+/// What `api migrate` needs.
+pub(crate) struct MigrateConfig {
+    pub(crate) log: Option<LogFilter>,
+    pub(crate) credentials: Credentials,
+    pub(crate) database_url: String,
+}
+
+impl ServeConfig {
+    /// # Errors
+    /// [`EnvError`] with every variable that is wrong.
+    pub(crate) fn read(mut env: Env) -> Result<Self, EnvError> {
+        let config = Self {
+            log: log(&mut env),
+            credentials: Credentials::from_env(&mut env),
+            database: database(&mut env),
+            http: env.address("BILLING_API_HTTP_ADDR", ([0, 0, 0, 0], 3020).into()),
+            metrics: env.address("BILLING_API_METRICS_ADDR", ([0, 0, 0, 0], 9464).into()),
+            jwks: jwks(&mut env),
+            issuer: env.required("BILLING_JWT_ISSUER", "the iss of the tokens"),
+            audience: env.required("BILLING_JWT_AUDIENCE", "the aud of the tokens"),
+            claims: ClaimNames {
+                tenant: env.text("BILLING_JWT_CLAIM_TENANT", "tenant_id"),
+                account: env.text("BILLING_JWT_CLAIM_ACCOUNT", "account_id"),
+                scope: env.text("BILLING_JWT_CLAIM_SCOPE", "scope"),
+                roles: env.text("BILLING_JWT_CLAIM_ROLES", "roles"),
+            },
+        };
+        env.check().map(|()| config)
+    }
+}
+
+impl MigrateConfig {
+    /// # Errors
+    /// [`EnvError`] with every variable that is wrong.
+    pub(crate) fn read(mut env: Env) -> Result<Self, EnvError> {
+        let log = log(&mut env);
+        let credentials = Credentials::from_env(&mut env);
+        let database_url = database_url(&mut env);
+        env.check().map(|()| Self { log, credentials, database_url })
+    }
+}
+
+fn log(env: &mut Env) -> Option<LogFilter> {
+    env.read("BILLING_LOG", LogFilter::parse("info"), LogFilter::ALLOWED, LogFilter::parse)
+}
+
+fn database_url(env: &mut Env) -> String {
+    let url = env.url("BILLING_DATABASE_URL", &["postgres"]);
+    url.unwrap_or_else(|| env.required("BILLING_DATABASE_URL", "postgres://host:port/dbname"))
+}
+
+fn database(env: &mut Env) -> DatabaseConfig {
+    let url = database_url(env);
+    let replica_url = env.url("BILLING_DATABASE_REPLICA_URL", &["postgres"]);
+    let pool_primary = env.number("BILLING_DATABASE_POOL_PRIMARY", 10, 1..=CONNECTIONS_MAX);
+    let pool_replica = env.number("BILLING_DATABASE_POOL_REPLICA", 5, 0..=CONNECTIONS_MAX);
+    if pool_primary + pool_replica > CONNECTIONS_MAX {
+        let allowed = format!("at most {CONNECTIONS_MAX} together with BILLING_DATABASE_POOL_PRIMARY");
+        env.refuse("BILLING_DATABASE_POOL_REPLICA", &pool_replica.to_string(), &allowed);
+    }
+    DatabaseConfig { url, replica_url, pool_primary, pool_replica, application_name: "billing-api" }
+}
+
+/// What looks like an address is one; anything else is a path.
+fn jwks(env: &mut Env) -> JwksSource {
+    const NAME: &str = "BILLING_JWT_JWKS";
+    let text = env.required(NAME, "the path of a JSON Web Key Set, or its http:// or https:// address");
+    if !text.contains("://") {
+        return JwksSource::File(text.into());
+    }
+    env.url(NAME, &["http", "https"]);
+    JwksSource::Url(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEEDED: [(&str, &str); 4] = [
+        ("BILLING_DATABASE_URL", "postgres://db:5432/billing"),
+        ("BILLING_JWT_JWKS", "/etc/billing/jwks.json"),
+        ("BILLING_JWT_ISSUER", "https://idp.example"),
+        ("BILLING_JWT_AUDIENCE", "billing"),
+    ];
+
+    #[test]
+    fn four_variables_are_needed_and_each_mistake_is_named() {
+        for (changes, mistake) in [
+            (vec![], None),
+            (vec![("BILLING_JWT_JWKS", "https://idp.example/jwks")], None),
+            (vec![("BILLING_JWT_JWKS", "ftp://idp.example/jwks")], Some("BILLING_JWT_JWKS is")),
+            (vec![("BILLING_JWT_JWKS", "")], Some("BILLING_JWT_JWKS is not set")),
+            (vec![("BILLING_JWT_ISSUER", "")], Some("BILLING_JWT_ISSUER is not set")),
+            (vec![("BILLING_JWT_AUDIENCE", "")], Some("BILLING_JWT_AUDIENCE is not set")),
+            (vec![("BILLING_DATABASE_URL", "mysql://db/billing")], Some("BILLING_DATABASE_URL is")),
+            (vec![("BILLING_API_HTTP_ADDR", "3020")], Some("BILLING_API_HTTP_ADDR is \"3020\"")),
+            (vec![("BILLING_DATABASE_POOL_PRIMARY", "11")], Some("BILLING_DATABASE_POOL_REPLICA is \"5\"")),
+            (vec![("BILLING_LOG", "a=b=c")], Some("BILLING_LOG is")),
+        ] {
+            let env = Env::of(NEEDED.into_iter().chain(changes.clone()));
+            match (ServeConfig::read(env), mistake) {
+                (Ok(_), None) => {}
+                (Err(error), Some(mistake)) => assert!(error.to_string().contains(mistake), "{error}"),
+                (Ok(_), Some(mistake)) => panic!("{mistake} was not found"),
+                (Err(error), None) => panic!("{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn defaults_are_the_platforms() {
+        let config = ServeConfig::read(Env::of(NEEDED)).unwrap();
+        assert_eq!((config.http.to_string().as_str(), config.metrics.port()), ("0.0.0.0:3020", 9464));
+        assert_eq!((config.database.pool_primary, config.database.pool_replica), (10, 5));
+        assert_eq!(config.jwks, JwksSource::File("/etc/billing/jwks.json".into()));
+        assert_eq!(config.claims.tenant, "tenant_id");
+    }
+}

@@ -1,0 +1,37 @@
+//! Successful answers: JSON, never kept by a cache that others share.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, LOCATION};
+use serde::Serialize;
+
+use super::problem::Problem;
+
+/// Data about money.
+const PRIVATE: (actix_web::http::header::HeaderName, &str) = (CACHE_CONTROL, "private, no-store");
+
+/// 200 with data about money.
+///
+/// # Errors
+/// 500 when it cannot be written as JSON.
+pub(crate) fn ok<T: Serialize>(data: &T) -> Result<HttpResponse, Problem> {
+    private(StatusCode::OK, None, data)
+}
+
+/// 201 with what was made and where it is.
+///
+/// # Errors
+/// 500 when it cannot be written as JSON.
+pub(crate) fn created<T: Serialize>(location: String, data: &T) -> Result<HttpResponse, Problem> {
+    private(StatusCode::CREATED, Some(location), data)
+}
+
+fn private<T: Serialize>(status: StatusCode, location: Option<String>, data: &T) -> Result<HttpResponse, Problem> {
+    let bytes = serde_json::to_vec(data).map_err(|error| Problem::caused(super::problem::Kind::Internal, error))?;
+    let mut response = HttpResponse::build(status);
+    response.insert_header(PRIVATE).content_type("application/json");
+    if let Some(location) = location {
+        response.insert_header((LOCATION, location));
+    }
+    Ok(response.body(bytes))
+}

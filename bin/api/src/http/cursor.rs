@@ -1,0 +1,73 @@
+//! Keyset cursors: opaque, and good only for the list and filter that they came from.
+//!
+//! A cursor is the last row's key and a hash of the question. It grants nothing: whoever forges one names a place in a
+//! list that he may read anyway.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+const KEY: usize = 16;
+const HASH: usize = 8;
+
+/// What a list was asked for, apart from the place in it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Question([u8; HASH]);
+
+impl Question {
+    /// Of a list's name and its filters, in any order.
+    pub(crate) fn new(list: &str, filters: &[(String, String)]) -> Self {
+        let mut sorted: Vec<_> = filters.iter().collect();
+        sorted.sort();
+        let mut hash = Sha256::new();
+        for text in std::iter::once(list).chain(sorted.into_iter().flat_map(|(name, value)| [name.as_str(), value])) {
+            hash.update(text.len().to_be_bytes());
+            hash.update(text);
+        }
+        let mut short = [0; HASH];
+        short.copy_from_slice(&hash.finalize()[..HASH]);
+        Self(short)
+    }
+
+    /// The cursor of the place after a row.
+    pub(crate) fn cursor(&self, last: Uuid) -> String {
+        URL_SAFE_NO_PAD.encode([last.as_bytes().as_slice(), &self.0].concat())
+    }
+
+    /// The row after which a cursor goes on.
+    pub(crate) fn read(&self, cursor: &str) -> Result<Uuid, &'static str> {
+        const REFUSED: &str = "is not a cursor of this list with these filters";
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| REFUSED)?;
+        let (key, hash) = bytes.split_at_checked(KEY).ok_or(REFUSED)?;
+        if hash != self.0 {
+            return Err(REFUSED);
+        }
+        Uuid::from_slice(key).map_err(|_| REFUSED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_hold_for_their_own_question_only() {
+        let filter = |pairs: &[(&str, &str)]| pairs.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect::<Vec<_>>();
+        let growth = Question::new("pricing", &filter(&[("accountTier", "GROWTH"), ("operatorId", "20")]));
+        let key = Uuid::from_u128(7);
+        let cursor = growth.cursor(key);
+        for (question, expected) in [
+            (growth.clone(), Ok(key)),
+            (Question::new("pricing", &filter(&[("operatorId", "20"), ("accountTier", "GROWTH")])), Ok(key)),
+            (Question::new("pricing", &filter(&[("accountTier", "GROWTH")])), Err(())),
+            (Question::new("pricing", &filter(&[("accountTier", "GROWTHo"), ("peratorId", "20")])), Err(())),
+            (Question::new("operator-costs", &filter(&[("accountTier", "GROWTH"), ("operatorId", "20")])), Err(())),
+        ] {
+            assert_eq!(question.read(&cursor).map_err(|_| ()), expected);
+        }
+        for garbage in ["", "AAAA", "!", &cursor[1..], &format!("{cursor}A"), &"A".repeat(10_000)] {
+            assert!(growth.read(garbage).is_err(), "{garbage}");
+        }
+    }
+}

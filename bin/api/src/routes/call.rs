@@ -1,0 +1,101 @@
+//! One authorised request, as the handlers see it.
+
+use actix_web::HttpRequest;
+use actix_web::dev::Payload;
+use actix_web::http::header::HeaderMap;
+use actix_web::web::{Data, Query};
+use billing_domain::ports::AdminAction;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::auth::Caller;
+use crate::http::body::{JsonBody, read_json};
+use crate::http::fields::{Fields, Given, uuid};
+use crate::http::idempotency;
+use crate::http::problem::{Kind, Place, Problem};
+use crate::http::trace::Trace;
+use crate::services::Services;
+
+/// Who asks what, and with what it is answered.
+pub(crate) struct Call<S> {
+    pub(crate) services: Data<Services<S>>,
+    pub(crate) caller: Caller,
+    /// When the request came; the only "now" of its handling.
+    pub(crate) now: Timestamp,
+    pub(crate) trace: Trace,
+    pub(crate) request: HttpRequest,
+    pub(crate) payload: Payload,
+}
+
+impl<S> Call<S> {
+    /// The request's headers.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.request.headers()
+    }
+
+    /// The `{id}` of the path.
+    ///
+    /// # Errors
+    /// 404 for what is no id: there is nothing of that name.
+    pub(crate) fn id(&self) -> Result<Uuid, Problem> {
+        uuid(self.request.match_info().query("id")).map_err(|_| Kind::NotFound.into())
+    }
+
+    /// The query's names and values, decoded.
+    ///
+    /// # Errors
+    /// 400 when it is no query string.
+    pub(crate) fn query_pairs(&self) -> Result<Vec<(String, String)>, Problem> {
+        Query::from_query(self.request.query_string())
+            .map(Query::into_inner)
+            .map_err(|_| Problem::with(Kind::Malformed, "the query string cannot be read"))
+    }
+
+    /// The query's parameters, to be read strictly.
+    ///
+    /// # Errors
+    /// 400 when it is no query string.
+    pub(crate) fn query(&self) -> Result<Fields, Problem> {
+        let pairs = self.query_pairs()?;
+        Ok(Fields::new(Place::Query, pairs.into_iter().map(|(name, value)| (name, Given::Text(value))).collect()))
+    }
+
+    /// Refuses any query parameter, for routes that have none.
+    ///
+    /// # Errors
+    /// 400 or 422.
+    pub(crate) fn no_query(&self) -> Result<(), Problem> {
+        self.query()?.finish(Some(()))
+    }
+
+    /// The JSON body; it can be read once.
+    ///
+    /// # Errors
+    /// 415, 413, 408 and 400.
+    pub(crate) async fn body(&mut self) -> Result<JsonBody, Problem> {
+        let payload = std::mem::replace(&mut self.payload, Payload::None);
+        read_json(self.request.headers(), payload).await
+    }
+
+    /// Who does something now, for the audit log.
+    pub(crate) fn action(&self) -> AdminAction {
+        AdminAction {
+            actor: self.caller.subject.clone(),
+            tenant: self.caller.tenant,
+            trace_id: self.trace.trace_id.clone(),
+            at: self.now,
+            idempotency: None,
+        }
+    }
+
+    /// The same, done at most once for the request's idempotency key, if it has one.
+    ///
+    /// # Errors
+    /// 400 for a key that cannot be one.
+    pub(crate) fn action_once(&self, canonical_body: &[u8]) -> Result<AdminAction, Problem> {
+        let key = idempotency::key(self.headers())?;
+        let (method, path) = (self.request.method().as_str(), self.request.path());
+        let idempotency = key.map(|key| (key, idempotency::fingerprint(method, path, canonical_body)));
+        Ok(AdminAction { idempotency, ..self.action() })
+    }
+}

@@ -1,0 +1,279 @@
+//! How a route describes itself, and the OpenAPI 3.1 document that the descriptions of the whole table make. Examples are
+//! values of the very types that are sent, so they cannot drift from the code.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Ref, Schema, SchemaFormat, Type};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{
+    Components, ContentBuilder, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, Paths, RefOr, Required, Response,
+    ResponseBuilder,
+};
+
+use super::access::Scope;
+use crate::http::idempotency::IDEMPOTENCY_KEY;
+use crate::http::problem::{Kind, PROBLEM_JSON, ProblemDocument};
+
+const JSON: &str = "application/json";
+const TOKEN: &str = "token";
+const UUID_EXAMPLE: &str = "01928c3e-5a7b-7c1d-9e2f-3a4b5c6d7e8f";
+/// Any guarded route may answer these.
+const GUARDED: [Kind; 2] = [Kind::Unauthenticated, Kind::Forbidden];
+const EVERY_STORE_CALL: [Kind; 3] = [Kind::Internal, Kind::Overloaded, Kind::Unavailable];
+const EVERY_BODY: [Kind; 4] = [Kind::Malformed, Kind::Timeout, Kind::TooLarge, Kind::MediaType];
+
+type NamedSchema = (String, RefOr<Schema>);
+
+/// One route as the document shows it.
+pub(crate) struct Operation {
+    builder: OperationBuilder,
+    schemas: Vec<NamedSchema>,
+    kinds: Vec<Kind>,
+}
+
+impl Operation {
+    /// The id that generated clients name their function by, the group, and one line.
+    pub(crate) fn new(id: &str, tag: &str, summary: &str) -> Self {
+        let builder = OperationBuilder::new().operation_id(Some(id)).tag(tag).summary(Some(summary));
+        Self { builder, schemas: Vec::new(), kinds: Vec::new() }
+    }
+
+    /// More than one line.
+    pub(crate) fn says(mut self, description: &str) -> Self {
+        self.builder = self.builder.description(Some(description));
+        self
+    }
+
+    /// An optional query parameter.
+    pub(crate) fn parameter(self, name: &str, schema: Schema, description: &str) -> Self {
+        self.with(parameter(ParameterIn::Query, name, schema, description))
+    }
+
+    /// The `{id}` of the path.
+    pub(crate) fn id(self, description: &str) -> Self {
+        self.with(parameter(ParameterIn::Path, "id", uuid(), description))
+    }
+
+    /// `limit` and `cursor`.
+    pub(crate) fn paged(self) -> Self {
+        let limit = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(1))
+            .maximum(Some(50))
+            .examples([json!(20)])
+            .build();
+        self.parameter("limit", limit.into(), "Rows of a page; default 20.").parameter(
+            "cursor",
+            ObjectBuilder::new().schema_type(Type::String).build().into(),
+            "`nextCursor` of the page before; all other parameters as they were then.",
+        )
+    }
+
+    /// The `Idempotency-Key` header.
+    pub(crate) fn idempotent(self) -> Self {
+        let key = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^[!-~]{1,255}$"))
+            .examples([json!("8e03978e-40d5-43dd-bc93-6894a57f9324")])
+            .build();
+        let says = "The same key with the same body has one effect within 24 hours, and the same answer.";
+        self.with(parameter(ParameterIn::Header, IDEMPOTENCY_KEY, key.into(), says))
+    }
+
+    /// The JSON body that it takes.
+    pub(crate) fn body<T: ToSchema + Serialize>(mut self, example: &T) -> Self {
+        let content = self.content(example);
+        let body = RequestBodyBuilder::new().content(JSON, content).required(Some(Required::True)).build();
+        self.builder = self.builder.request_body(Some(body));
+        self.kinds.extend(EVERY_BODY);
+        self
+    }
+
+    /// A successful answer.
+    pub(crate) fn answers<T: ToSchema + Serialize>(mut self, status: u16, description: &str, example: &T) -> Self {
+        let content = self.content(example);
+        let response = ResponseBuilder::new().description(description).content(JSON, content).build();
+        self.builder = self.builder.response(status.to_string(), response);
+        self
+    }
+
+    /// 201, with the place of what was made.
+    pub(crate) fn creates<T: ToSchema + Serialize>(mut self, description: &str, example: &T) -> Self {
+        let content = self.content(example);
+        let location = HeaderBuilder::new()
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String).build()))
+            .description(Some("Its path."))
+            .build();
+        let response =
+            ResponseBuilder::new().description(description).content(JSON, content).header("Location", location).build();
+        self.builder = self.builder.response("201", response);
+        self
+    }
+
+    /// A successful answer of a JSON object that has no type here.
+    pub(crate) fn answers_json(self, status: u16, description: &str, example: Value) -> Self {
+        self.answers_as(status, JSON, Type::Object, description, example)
+    }
+
+    /// A page.
+    pub(crate) fn answers_html(self, status: u16, description: &str, example: Value) -> Self {
+        self.answers_as(status, "text/html", Type::String, description, example)
+    }
+
+    /// The problems that it may answer, beyond those that every route of its sort may.
+    pub(crate) fn refuses(mut self, kinds: &[Kind]) -> Self {
+        self.kinds.extend(kinds);
+        self
+    }
+
+    fn answers_as(mut self, status: u16, media: &str, kind: Type, description: &str, example: Value) -> Self {
+        let schema = ObjectBuilder::new().schema_type(kind).build();
+        let content = ContentBuilder::new().schema(Some(schema)).example(Some(example)).build();
+        let response = ResponseBuilder::new().description(description).content(media, content).build();
+        self.builder = self.builder.response(status.to_string(), response);
+        self
+    }
+
+    fn with(mut self, parameter: Parameter) -> Self {
+        self.builder = self.builder.parameter(parameter);
+        self
+    }
+
+    fn content<T: ToSchema + Serialize>(&mut self, example: &T) -> utoipa::openapi::Content {
+        self.schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(&mut self.schemas);
+        let example = serde_json::to_value(example).ok();
+        ContentBuilder::new().schema(Some(Ref::from_schema_name(T::name()))).example(example).build()
+    }
+
+    /// With what its scope adds, and its problems by status.
+    fn build(mut self, scope: Option<Scope>) -> (utoipa::openapi::path::Operation, Vec<NamedSchema>) {
+        if let Some(scope) = scope {
+            self.kinds.extend(GUARDED);
+            self.kinds.extend(EVERY_STORE_CALL);
+            self.builder = self.builder.security(SecurityRequirement::new(TOKEN, [scope.name()]));
+        }
+        self.kinds.sort_by_key(|kind| (kind.status(), *kind));
+        self.kinds.dedup();
+        for same_status in self.kinds.chunk_by(|a, b| a.status() == b.status()) {
+            self.builder = self.builder.response(same_status[0].status().as_str(), problem_response(same_status));
+        }
+        (self.builder.build(), self.schemas)
+    }
+}
+
+/// The document of a table of routes.
+pub(crate) fn open_api(
+    routes: impl IntoIterator<Item = (HttpMethod, &'static str, Option<Scope>, Operation)>,
+) -> OpenApi {
+    let mut paths = Paths::new();
+    let mut schemas =
+        vec![(ProblemDocument::name().into_owned(), <ProblemDocument as utoipa::PartialSchema>::schema())];
+    ProblemDocument::schemas(&mut schemas);
+    for (method, path, scope, operation) in routes {
+        let (operation, used) = operation.build(scope);
+        paths.add_path_operation(path, vec![method], operation);
+        schemas.extend(used);
+    }
+    let mut components = Components::new();
+    components.schemas.extend(schemas);
+    let token = Http::builder()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some(
+            "RS256, ES256 or EdDSA, with iss, aud, exp and sub; tenant, account, scope and roles as claims.",
+        ))
+        .build();
+    components.security_schemes.insert(TOKEN.into(), RefOr::T(SecurityScheme::Http(token)));
+    let info = InfoBuilder::new()
+        .title("Billing")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "Usage, prices and operator costs of the SMS gateway. Money is a decimal string, days are UTC and inclusive at \
+             both ends, errors are RFC 9457 problems whose `type` is stable. Unknown parameters and fields are refused.",
+        ))
+        .build();
+    OpenApiBuilder::new().info(info).paths(paths).components(Some(components)).build()
+}
+
+/// A UUID.
+pub(crate) fn uuid() -> Schema {
+    string(Some(KnownFormat::Uuid), UUID_EXAMPLE)
+}
+
+/// A day.
+pub(crate) fn day() -> Schema {
+    string(Some(KnownFormat::Date), "2026-10-01")
+}
+
+/// Any text.
+pub(crate) fn text(example: &str) -> Schema {
+    string(None, example)
+}
+
+/// One of some names.
+pub(crate) fn text_of(names: &[&str], example: &str) -> Schema {
+    let names = names.iter().map(|name| json!(name));
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).examples([json!(example)]).into()
+}
+
+/// An operator's id.
+pub(crate) fn operator_id() -> Schema {
+    let pattern = Some("^[A-Za-z0-9_-]{1,64}$");
+    ObjectBuilder::new().schema_type(Type::String).pattern(pattern).examples([json!("41220")]).into()
+}
+
+/// `true` or `false`.
+pub(crate) fn flag() -> Schema {
+    ObjectBuilder::new().schema_type(Type::Boolean).examples([json!(true)]).into()
+}
+
+fn string(format: Option<KnownFormat>, example: &str) -> Schema {
+    let format = format.map(SchemaFormat::KnownFormat);
+    ObjectBuilder::new().schema_type(Type::String).format(format).examples([json!(example)]).into()
+}
+
+fn parameter(place: ParameterIn, name: &str, schema: Schema, description: &str) -> Parameter {
+    let required = if matches!(place, ParameterIn::Path) { Required::True } else { Required::False };
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(place)
+        .required(required)
+        .schema(Some(schema))
+        .description(Some(description))
+        .build()
+}
+
+/// All problems of one status, each with its example.
+fn problem_response(kinds: &[Kind]) -> Response {
+    let examples = kinds.iter().map(|kind| {
+        let document = json!({
+            "type": kind.uri(),
+            "title": kind.title(),
+            "status": kind.status().as_u16(),
+            "detail": kind.meaning(),
+            "instance": "urn:trace:4bf92f3577b34da6a3ce929d0e0e4736",
+        });
+        (kind.name(), ExampleBuilder::new().summary(kind.title()).value(Some(document)).build())
+    });
+    let schema = Ref::from_schema_name(ProblemDocument::name());
+    let content = ContentBuilder::new().schema(Some(schema)).examples_from_iter(examples).build();
+    let titles: Vec<_> = kinds.iter().map(|kind| kind.title()).collect();
+    let response =
+        ResponseBuilder::new().description(format!("{}.", titles.join(", or "))).content(PROBLEM_JSON, content);
+    let header = |name: &str, response: ResponseBuilder| {
+        let schema = ObjectBuilder::new().schema_type(Type::String).build();
+        response.header(name, HeaderBuilder::new().schema(Some(schema)).build())
+    };
+    match kinds[0].status().as_u16() {
+        401 => header("WWW-Authenticate", response),
+        503 => header("Retry-After", response),
+        _ => response,
+    }
+    .build()
+}

@@ -1,0 +1,52 @@
+//! What every list has: `limit`, `cursor`, and a page of rows.
+
+use billing_domain::ports::Page;
+use uuid::Uuid;
+
+use super::call::Call;
+use crate::http::cursor::Question;
+use crate::http::fields::Fields;
+use crate::http::problem::Problem;
+
+const LIMIT_MAX: u32 = 50;
+const LIMIT_DEFAULT: u32 = 20;
+
+/// Where in a list to go on, and how far.
+pub(super) struct Place {
+    question: Question,
+    pub(super) after: Option<Uuid>,
+    pub(super) limit: u32,
+}
+
+impl Place {
+    /// From `cursor` and `limit`; the cursor must come from the same list with the same filters.
+    ///
+    /// # Errors
+    /// 400 when the query cannot be read.
+    pub(super) fn read<S>(list: &str, call: &Call<S>, query: &mut Fields) -> Result<Self, Problem> {
+        let mut filters = call.query_pairs()?;
+        filters.retain(|(name, _)| name != "cursor" && name != "limit");
+        let question = Question::new(list, &filters);
+        let after = query.optional("cursor", |text| question.read(text));
+        let limit = query.optional("limit", limit).unwrap_or(LIMIT_DEFAULT);
+        Ok(Self { question, after, limit })
+    }
+
+    /// The cursor of the next page, if there is one.
+    pub(super) fn next<T>(&self, page: &Page<T>) -> Option<String> {
+        page.next.map(|last| self.question.cursor(last))
+    }
+}
+
+/// `true` or `false`.
+pub(super) fn flag(text: &str) -> Result<bool, &'static str> {
+    text.parse().map_err(|_| "is true or false")
+}
+
+fn limit(text: &str) -> Result<u32, String> {
+    let plain = text.bytes().all(|b| b.is_ascii_digit());
+    match text.parse() {
+        Ok(limit @ 1..=LIMIT_MAX) if plain => Ok(limit),
+        _ => Err(format!("is a number from 1 to {LIMIT_MAX}")),
+    }
+}

@@ -1,0 +1,21 @@
+//! The routes: one table, and a folder for each resource.
+
+mod access;
+mod call;
+mod dispatch;
+mod document;
+mod health;
+mod list;
+mod operator_costs;
+mod outcome;
+mod pages;
+mod pricing;
+mod table;
+mod terms;
+mod usage;
+
+pub(crate) use dispatch::{DURATION, register, watch};
+pub(crate) use pages::Pages;
+#[cfg(test)]
+pub(crate) use table::Access;
+pub(crate) use table::{print, table};

@@ -1,0 +1,87 @@
+//! `/v1/admin/operator-costs`: what operators charge us, as staff see and change it. A cost is never changed: its next
+//! version takes its place.
+
+mod body;
+mod document;
+mod view;
+
+use actix_web::HttpResponse;
+use billing_domain::ports::CostFilter;
+use billing_domain::{CostId, Currency, Day, OperatorCost, OperatorId};
+use uuid::Uuid;
+
+use crate::http::answer;
+use crate::http::fields::one_of;
+use crate::http::problem::{Kind, Problem};
+use crate::routes::call::Call;
+use crate::routes::list::{Place, flag};
+use crate::routes::outcome::done;
+use crate::routes::terms::DIRECTIONS;
+use crate::services::Store;
+
+pub(crate) use document::{changing, creating, ending, listing, showing};
+use view::{CostList, CostView};
+
+/// Where operator costs are.
+pub(crate) const PATH: &str = "/v1/admin/operator-costs";
+
+/// A page of operator costs, by id.
+pub(crate) async fn list<S: Store>(call: Call<S>) -> Result<HttpResponse, Problem> {
+    let mut query = call.query()?;
+    let place = Place::read(PATH, &call, &mut query)?;
+    let filter = CostFilter {
+        operator: query.optional("operatorId", OperatorId::new),
+        direction: query.optional("direction", one_of(&DIRECTIONS)),
+        currency: query.optional("currency", Currency::new),
+        active_on: query.optional("activeOnly", flag).and_then(|only| only.then(|| Day::of(call.now))),
+    };
+    query.finish(Some(()))?;
+    let (after, limit) = (place.after, place.limit);
+    let page = call.services.run(async move |store: S| store.costs(&filter, after, limit).await).await?;
+    let next_cursor = place.next(&page);
+    answer::ok(&CostList { data: page.rows.iter().map(CostView::of).collect(), next_cursor })
+}
+
+/// One cost, in force or not.
+pub(crate) async fn show<S: Store>(call: Call<S>) -> Result<HttpResponse, Problem> {
+    let cost = find(&call).await?;
+    call.no_query()?;
+    answer::ok(&CostView::of(&cost))
+}
+
+/// Makes a cost.
+pub(crate) async fn create<S: Store>(mut call: Call<S>) -> Result<HttpResponse, Problem> {
+    call.no_query()?;
+    let body = call.body().await?;
+    let new = body::new_cost(body.fields, CostId(Uuid::now_v7()))?;
+    let action = call.action_once(&body.canonical)?;
+    let outcome = call.services.run(async move |store: S| store.create_cost(&new, &action).await).await?;
+    let cost = done(outcome, Kind::CostOverlap)?;
+    answer::created(format!("{PATH}/{}", cost.id), &CostView::of(&cost))
+}
+
+/// Makes the next version of a cost.
+pub(crate) async fn change<S: Store>(mut call: Call<S>) -> Result<HttpResponse, Problem> {
+    let old = find(&call).await?;
+    call.no_query()?;
+    let body = call.body().await?;
+    let new = body::next_version(body.fields, &old, CostId(Uuid::now_v7()), Day::of(call.now))?;
+    let (id, action) = (old.id, call.action());
+    let outcome = call.services.run(async move |store: S| store.supersede_cost(id, &new, &action).await).await?;
+    answer::ok(&CostView::of(&done(outcome, Kind::CostOverlap)?))
+}
+
+/// Makes today the last day of a cost.
+pub(crate) async fn end<S: Store>(call: Call<S>) -> Result<HttpResponse, Problem> {
+    let id = find(&call).await?.id;
+    call.no_query()?;
+    let (today, action) = (Day::of(call.now), call.action());
+    let outcome = call.services.run(async move |store: S| store.end_cost(id, today, &action).await).await?;
+    answer::ok(&CostView::of(&done(outcome, Kind::CostOverlap)?))
+}
+
+async fn find<S: Store>(call: &Call<S>) -> Result<OperatorCost, Problem> {
+    let id = CostId(call.id()?);
+    let found = call.services.run(async move |store: S| store.cost(id).await).await?;
+    found.ok_or_else(|| Kind::NotFound.into())
+}

@@ -1,0 +1,143 @@
+//! The OpenAPI document, and the same as a page for people. The page is made here: it loads nothing from anywhere.
+
+use std::fmt::Write as _;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
+use serde_json::{Value, json};
+
+use super::document::{Operation, open_api as document_of};
+use super::table::{Access, table};
+use crate::http::problem::Kind;
+use crate::services::{Services, Store};
+
+const STYLE: &str = include_str!("docs.css");
+
+/// Both forms of the document, made once.
+pub(crate) struct Pages {
+    json: String,
+    html: String,
+}
+
+impl Pages {
+    /// Of the whole table.
+    ///
+    /// # Errors
+    /// When the document cannot be written as JSON.
+    pub(crate) fn new<S: Store>() -> Result<Self, serde_json::Error> {
+        let rows = table::<S>().into_iter().filter_map(|route| {
+            let scope = match route.access {
+                Access::Open(_) => None,
+                Access::Guarded(scope, ..) => Some(scope),
+            };
+            let method = serde_json::from_value(json!(route.method.as_str().to_ascii_lowercase())).ok()?;
+            Some((method, route.path, scope, (route.document)()))
+        });
+        let document = serde_json::to_value(document_of(rows))?;
+        Ok(Self { json: serde_json::to_string_pretty(&document)?, html: page(&document) })
+    }
+}
+
+/// The document.
+pub(super) fn open_api<S>(services: &Services<S>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CACHE_CONTROL, "public, max-age=300")).content_type("application/json");
+    response.body(services.pages.json.clone())
+}
+
+/// The page.
+pub(super) fn docs<S>(services: &Services<S>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((CACHE_CONTROL, "public, max-age=300"))
+        .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"))
+        .content_type("text/html; charset=utf-8");
+    response.body(services.pages.html.clone())
+}
+
+/// `GET /openapi.json`.
+pub(super) fn open_api_document() -> Operation {
+    let example = json!({"openapi": "3.1.0"});
+    Operation::new("getOpenApi", "Documentation", "This document").answers_json(200, "OpenAPI 3.1.", example)
+}
+
+/// `GET /docs`.
+pub(super) fn docs_document() -> Operation {
+    let example = json!("<!doctype html>");
+    Operation::new("getDocs", "Documentation", "This document, for people").answers_html(200, "A page.", example)
+}
+
+fn page(document: &Value) -> String {
+    let mut html =
+        format!("<!doctype html><html lang=en><meta charset=utf-8><title>Billing API</title><style>{STYLE}</style>");
+    let info = &document["info"];
+    let _ = write!(
+        html,
+        "<h1>{} <small>{}</small></h1><p>{}</p><p><a href=openapi.json>openapi.json</a></p>",
+        escaped(&info["title"]),
+        escaped(&info["version"]),
+        escaped(&info["description"])
+    );
+    for (path, item) in document["paths"].as_object().into_iter().flatten() {
+        for (method, operation) in item.as_object().into_iter().flatten() {
+            write_operation(&mut html, method, path, operation);
+        }
+    }
+    html.push_str("<h2 id=problems>Problems</h2><table><tr><th>type<th>status<th>meaning");
+    for kind in Kind::ALL {
+        let (uri, status, meaning) = (kind.uri(), kind.status().as_u16(), kind.meaning());
+        let _ = write!(html, "<tr id={}><td><code>{uri}</code><td>{status}<td>{meaning}", kind.name());
+    }
+    html.push_str("</table><h2 id=schemas>Schemas</h2>");
+    for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
+        let _ = write!(html, "<details id={name}><summary>{name}</summary>{}</details>", pretty(schema));
+    }
+    html
+}
+
+fn write_operation(html: &mut String, method: &str, path: &str, operation: &Value) {
+    let scope = operation["security"][0]["token"][0].as_str().unwrap_or("no token needed");
+    let _ = write!(
+        html,
+        "<section><h2><span class={method}>{}</span> {path}</h2><p><b>{}</b> · <code>{scope}</code></p><p>{}</p>",
+        method.to_uppercase(),
+        escaped(&operation["summary"]),
+        escaped(&operation["description"])
+    );
+    let parameters = operation["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !parameters.is_empty() {
+        html.push_str("<table><tr><th>parameter<th>in<th>meaning");
+        for parameter in parameters {
+            let [name, place, meaning] = ["name", "in", "description"].map(|key| escaped(&parameter[key]));
+            let _ = write!(html, "<tr><td><code>{name}</code><td>{place}<td>{meaning}");
+        }
+        html.push_str("</table>");
+    }
+    let body = &operation["requestBody"]["content"]["application/json"]["example"];
+    if !body.is_null() {
+        let _ = write!(html, "<h3>Body</h3>{}", pretty(body));
+    }
+    for (status, response) in operation["responses"].as_object().into_iter().flatten() {
+        let _ = write!(html, "<details><summary><b>{status}</b> {}</summary>", escaped(&response["description"]));
+        for content in response["content"].as_object().into_iter().flat_map(|content| content.values()) {
+            let examples = content["examples"].as_object().into_iter().flat_map(|examples| examples.values());
+            for example in examples.map(|example| &example["value"]).chain(content.get("example")) {
+                html.push_str(&pretty(example));
+            }
+        }
+        html.push_str("</details>");
+    }
+    html.push_str("</section>");
+}
+
+fn pretty(value: &Value) -> String {
+    format!("<pre>{}</pre>", escape(&serde_json::to_string_pretty(value).unwrap_or_default()))
+}
+
+fn escaped(text: &Value) -> String {
+    escape(text.as_str().unwrap_or_default())
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

@@ -1,0 +1,86 @@
+//! A price as JSON.
+
+use billing_domain::Price;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// One version of a price.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Price)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PriceView {
+    /// Of this version.
+    pub(super) pricing_table_id: Uuid,
+    /// The tier it is for, or is listed under.
+    #[schema(example = "GROWTH")]
+    pub(super) account_tier: String,
+    /// The one account it is for, if any.
+    #[schema(required = true)]
+    pub(super) account_id: Option<Uuid>,
+    /// One operator, or `*` for any.
+    #[schema(example = "41220")]
+    pub(super) operator_id: String,
+    /// `MT` or `MO`.
+    #[schema(example = "MT")]
+    pub(super) direction: String,
+    /// `PER_SEGMENT` or `FLAT_PER_MESSAGE`.
+    #[schema(example = "PER_SEGMENT")]
+    pub(super) pricing_model: String,
+    /// `ANY_TERMINAL` or `DELIVERED`.
+    #[schema(example = "ANY_TERMINAL")]
+    pub(super) charge_on: String,
+    /// Six decimals.
+    #[schema(example = "0.012500", pattern = r"^\d+\.\d{6}$")]
+    pub(super) unit_price: String,
+    /// ISO 4217.
+    #[schema(example = "USD")]
+    pub(super) currency: String,
+    /// First day, inclusive, UTC.
+    #[schema(format = Date)]
+    pub(super) effective_from: String,
+    /// Last day, inclusive, UTC; null: no end.
+    #[schema(required = true, format = Date)]
+    pub(super) effective_to: Option<String>,
+    /// The `sub` of who made it.
+    pub(super) created_by: String,
+    /// When it was made.
+    #[schema(format = DateTime)]
+    pub(super) created_at: String,
+    /// 1 for the first, one more for each change.
+    pub(super) version: u32,
+}
+
+/// A page of prices.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PriceList {
+    /// By id.
+    pub(super) data: Vec<PriceView>,
+    /// Where to go on; null on the last page.
+    #[schema(required = true)]
+    pub(super) next_cursor: Option<String>,
+}
+
+impl PriceView {
+    /// Of a stored price.
+    pub(super) fn of(price: &Price) -> Self {
+        let terms = &price.terms;
+        Self {
+            pricing_table_id: price.id.0,
+            account_tier: terms.tier.to_string(),
+            account_id: terms.account.map(|account| account.0),
+            operator_id: terms.operator.to_string(),
+            direction: terms.direction.name().into(),
+            pricing_model: terms.model.name().into(),
+            charge_on: terms.charge_on.name().into(),
+            unit_price: terms.unit_price.to_string(),
+            currency: terms.currency.to_string(),
+            effective_from: terms.days.from().to_string(),
+            effective_to: terms.days.last().map(|day| day.to_string()),
+            created_by: price.created_by.clone(),
+            created_at: price.created_at.to_string(),
+            version: price.version,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The one table of routes: method, path, scope and reach. What stands here is served, described in the OpenAPI document
+//! and tested; nothing else can be.
+
+use std::fmt::Write as _;
+
+use actix_web::HttpResponse;
+use actix_web::http::Method;
+use futures::future::LocalBoxFuture;
+
+use super::access::{Reach, Scope};
+use super::call::Call;
+use super::document::Operation;
+use super::{health, operator_costs, pages, pricing, usage};
+use crate::http::problem::Problem;
+use crate::services::{Services, Store};
+
+/// What a handler comes to.
+pub(crate) type Answer = LocalBoxFuture<'static, Result<HttpResponse, Problem>>;
+
+/// Who may come in, and who answers.
+pub(crate) enum Access<S> {
+    /// Everyone, without a token.
+    Open(fn(&Services<S>) -> HttpResponse),
+    /// Callers with the scope and a role that reaches as far.
+    Guarded(Scope, Reach, fn(Call<S>) -> Answer),
+}
+
+/// One row of the table.
+pub(crate) struct Route<S> {
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    pub(crate) access: Access<S>,
+    pub(crate) document: fn() -> Operation,
+}
+
+/// Every route of the service.
+pub(crate) fn table<S: Store>() -> Vec<Route<S>> {
+    use Access::{Guarded, Open};
+    use Reach::{Account, Platform};
+    use Scope::{BillingAdmin, BillingRead};
+
+    let row = |method, path, access, document| Route { method, path, access, document };
+    let (get, post, patch, delete) = (Method::GET, Method::POST, Method::PATCH, Method::DELETE);
+    #[rustfmt::skip]
+    let rows = vec![
+        row(get.clone(), "/health/live", Open(|_| health::live()), health::live_document),
+        row(get.clone(), "/health/ready", Open(health::ready), health::ready_document),
+        row(get.clone(), "/openapi.json", Open(pages::open_api), pages::open_api_document),
+        row(get.clone(), "/docs", Open(pages::docs), pages::docs_document),
+
+        row(get.clone(), "/v1/billing/usage", Guarded(BillingRead, Account, |call| Box::pin(usage::show(call))), usage::document),
+
+        row(get.clone(), "/v1/admin/pricing", Guarded(BillingAdmin, Platform, |call| Box::pin(pricing::list(call))), pricing::listing),
+        row(post.clone(), "/v1/admin/pricing", Guarded(BillingAdmin, Platform, |call| Box::pin(pricing::create(call))), pricing::creating),
+        row(get.clone(), "/v1/admin/pricing/{id}", Guarded(BillingAdmin, Platform, |call| Box::pin(pricing::show(call))), pricing::showing),
+        row(patch.clone(), "/v1/admin/pricing/{id}", Guarded(BillingAdmin, Platform, |call| Box::pin(pricing::change(call))), pricing::changing),
+        row(delete.clone(), "/v1/admin/pricing/{id}", Guarded(BillingAdmin, Platform, |call| Box::pin(pricing::end(call))), pricing::ending),
+
+        row(get.clone(), "/v1/admin/operator-costs", Guarded(BillingAdmin, Platform, |call| Box::pin(operator_costs::list(call))), operator_costs::listing),
+        row(post, "/v1/admin/operator-costs", Guarded(BillingAdmin, Platform, |call| Box::pin(operator_costs::create(call))), operator_costs::creating),
+        row(get, "/v1/admin/operator-costs/{id}", Guarded(BillingAdmin, Platform, |call| Box::pin(operator_costs::show(call))), operator_costs::showing),
+        row(patch, "/v1/admin/operator-costs/{id}", Guarded(BillingAdmin, Platform, |call| Box::pin(operator_costs::change(call))), operator_costs::changing),
+        row(delete, "/v1/admin/operator-costs/{id}", Guarded(BillingAdmin, Platform, |call| Box::pin(operator_costs::end(call))), operator_costs::ending),
+    ];
+    rows
+}
+
+/// The table as text, a line for each route.
+pub(crate) fn print<S>(table: &[Route<S>]) -> String {
+    let mut text = format!("{:<7} {:<35} {:<17} REACH\n", "METHOD", "PATH", "SCOPE");
+    for route in table {
+        let (scope, reach) = match &route.access {
+            Access::Open(_) => ("-", "everyone".to_owned()),
+            Access::Guarded(scope, reach, _) => (scope.name(), reach.to_string()),
+        };
+        let _ = writeln!(text, "{:<7} {:<35} {scope:<17} {reach}", route.method.as_str(), route.path);
+    }
+    text
+}

@@ -1,0 +1,53 @@
+//! `GET /v1/billing/usage`: what an account used in a range of days.
+
+mod document;
+mod question;
+mod view;
+
+use actix_web::HttpResponse;
+use billing_domain::use_cases::{QueryError, query_usage};
+
+use crate::http::answer;
+use crate::http::problem::{FieldError, Kind, Place, Problem};
+use crate::routes::call::Call;
+use crate::services::Store;
+
+pub(crate) use document::document;
+use view::UsageView;
+
+/// Usage of the token's own account, or for staff of any account, which is noted in the audit log.
+pub(crate) async fn show<S: Store>(call: Call<S>) -> Result<HttpResponse, Problem> {
+    let question = question::read(&call)?;
+    let is_own = call.caller.account == Some(question.account);
+    let note = call.caller.is_staff() && !is_own;
+    let (asked, action) = (question.clone(), call.action());
+    let report = call
+        .services
+        .run(async move |store: S| {
+            let report = query_usage(&store, &asked).await?;
+            if note && report.is_some() {
+                store.note_read(asked.account, "usage", &action).await?;
+            }
+            Ok::<_, QueryError>(report)
+        })
+        .await?;
+    let staff = call.caller.is_staff();
+    match report {
+        Some(report) => answer::ok(&UsageView::of_report(&report, staff)),
+        None if is_own => answer::ok(&UsageView::of_nothing(&question, call.now, staff)),
+        None => Err(Kind::NotFound.into()),
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::Refused(refused) => {
+                let error = FieldError { place: Place::Query, pointer: "/to".into(), detail: refused.to_string() };
+                Self::refused(Kind::Invalid, vec![error])
+            }
+            QueryError::Port(port) => port.into(),
+            QueryError::Sum(overflow) => Self::caused(Kind::Internal, overflow),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! From query parameters and caller to a usage question: whose usage, which days, how finely.
+
+use billing_domain::usage::{Granularity, UsageQuestion};
+use billing_domain::{AccountId, Day, DayRange, OperatorId};
+
+use crate::http::fields::{Fields, day, one_of, uuid};
+use crate::http::problem::{Kind, Problem};
+use crate::routes::call::Call;
+
+/// Every granularity with its name on the wire.
+pub(super) const GRANULARITIES: [(Granularity, &str); 3] =
+    [(Granularity::Hour, "hour"), (Granularity::Day, "day"), (Granularity::Month, "month")];
+
+/// What is asked, if the caller may ask it.
+///
+/// # Errors
+/// 404 when a customer asks for another account; 422 for values that cannot be.
+pub(super) fn read<S>(call: &Call<S>) -> Result<UsageQuestion, Problem> {
+    let mut query = call.query()?;
+    let account = account(call, &mut query)?;
+    let days = days(&mut query, Day::of(call.now));
+    let granularity = query.optional("granularity", one_of(&GRANULARITIES)).unwrap_or_default();
+    let operator = query.optional("operatorId", OperatorId::new);
+    let tenant = if call.caller.is_staff() { None } else { call.caller.tenant };
+    let question =
+        account.zip(days).map(|(account, days)| UsageQuestion { tenant, account, days, granularity, operator });
+    query.finish(question)
+}
+
+/// The account asked for, else the token's own. For customers every other account does not exist.
+fn account<S>(call: &Call<S>, query: &mut Fields) -> Result<Option<AccountId>, Problem> {
+    let own = call.caller.account;
+    if !query.has("accountId") {
+        if own.is_none() {
+            query.refuse("accountId", "is required: the token names no account");
+        }
+        return Ok(own);
+    }
+    let asked = query.optional("accountId", uuid).map(AccountId);
+    if !call.caller.is_staff() && asked.is_some() && asked != own {
+        return Err(Kind::NotFound.into());
+    }
+    Ok(asked)
+}
+
+/// Both days, or neither: then this month until today.
+fn days(query: &mut Fields, today: Day) -> Option<DayRange> {
+    let (has_from, has_to) = (query.has("from"), query.has("to"));
+    let (from, to) = (query.optional("from", day), query.optional("to", day));
+    if has_from != has_to {
+        query.refuse(if has_from { "to" } else { "from" }, "is required: from and to are given together or not at all");
+        return None;
+    }
+    let (from, to) = if has_from { (from?, to?) } else { (today.month().first_day(), today) };
+    match DayRange::inclusive(from, Some(to)) {
+        Ok(days) => Some(days),
+        Err(_) => {
+            query.refuse("to", "is not before from");
+            None
+        }
+    }
+}

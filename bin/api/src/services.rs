@@ -1,0 +1,79 @@
+//! What the routes work with: the store, the clock, the token verifier. Store work runs to its end in a task of its own,
+//! so that a client that leaves never breaks a transaction off; how much runs at once is bounded.
+
+use std::sync::Arc;
+
+use billing_domain::ports::{PriceAdmin, UsageReader};
+use billing_runtime::Health;
+use jiff::Timestamp;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use crate::auth::Verifier;
+use crate::http::problem::{Kind, Problem};
+use crate::routes::Pages;
+
+/// Store calls at once; beyond, requests are told to come back. The pools queue what they cannot serve.
+const WORK_MAX: u32 = 256;
+
+/// The ports that the routes use, in one handle that is cheap to clone.
+pub(crate) trait Store: UsageReader + PriceAdmin + Clone + Send + Sync + 'static {}
+impl<S: UsageReader + PriceAdmin + Clone + Send + Sync + 'static> Store for S {}
+
+/// Shared by all workers.
+pub(crate) struct Services<S> {
+    /// Who callers are.
+    pub(crate) verifier: Verifier,
+    /// Whether the process is ready.
+    pub(crate) health: Health,
+    /// The API's document.
+    pub(crate) pages: Pages,
+    /// The clock, read once for each request.
+    pub(crate) now: fn() -> Timestamp,
+    store: S,
+    tasks: Handle,
+    work: Arc<Semaphore>,
+}
+
+impl<S: Store> Services<S> {
+    /// `tasks` is where store work runs: a runtime that outlives the workers.
+    ///
+    /// # Errors
+    /// When the API's document cannot be written.
+    pub(crate) fn new(
+        store: S,
+        verifier: Verifier,
+        health: Health,
+        now: fn() -> Timestamp,
+        tasks: Handle,
+    ) -> Result<Self, serde_json::Error> {
+        let work = Arc::new(Semaphore::new(WORK_MAX as usize));
+        Ok(Self { verifier, health, pages: Pages::new::<S>()?, now, store, tasks, work })
+    }
+
+    /// Works with the store, to the end, whether or not the caller is still waiting.
+    ///
+    /// # Errors
+    /// 503 when too much is going on already; 500 when the work panicked; what the work says.
+    pub(crate) async fn run<T, E, F>(&self, work: impl FnOnce(S) -> F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        E: Into<Problem> + Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let permit = Arc::clone(&self.work).try_acquire_owned().map_err(|_| Kind::Overloaded)?;
+        let work = work(self.store.clone());
+        let task = self.tasks.spawn(async move {
+            let result = work.await;
+            drop(permit);
+            result
+        });
+        task.await.map_err(|error| Problem::caused(Kind::Internal, error))?.map_err(Into::into)
+    }
+
+    /// Returns when no store work is going on.
+    pub(crate) async fn idle(&self) {
+        // The semaphore is never closed.
+        let _all = self.work.acquire_many(WORK_MAX).await;
+    }
+}

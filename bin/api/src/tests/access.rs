@@ -1,0 +1,130 @@
+//! Who may do what: the truth table over the route table, headers that contradict the token, and accounts of others.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::world::{ACCOUNT, Ask, TENANT, World};
+use crate::auth::Role;
+use crate::routes::{Access, table};
+use billing_testing::Memory;
+
+const SCOPES: [&str; 8] = [
+    "",
+    "billing:read",
+    "billing:readX",
+    "billing:admin",
+    "platform.finance",
+    "BILLING:READ BILLING:ADMIN",
+    "billing:read,billing:admin",
+    "other billing:admin  billing:read",
+];
+
+const STAFF: [&str; 3] = ["platform.admin", "platform.finance", "platform.billing_admin"];
+
+fn roles() -> Vec<Vec<&'static str>> {
+    let mut roles: Vec<_> = Role::ALL.iter().map(|(_, name)| vec![*name]).collect();
+    roles.extend([vec![], vec!["platform.other"], vec!["account.viewerX"], vec!["account.viewer", "platform.finance"]]);
+    roles
+}
+
+/// What the contract says, apart from the table.
+fn is_allowed(path: &str, scope: &str, roles: &[&str]) -> bool {
+    let scopes: Vec<_> = scope.split(' ').collect();
+    let staff = roles.iter().any(|role| STAFF.contains(role));
+    let customer = roles.iter().any(|role| ["account.admin", "account.viewer"].contains(role));
+    match path {
+        path if path.starts_with("/v1/admin/") => scopes.contains(&"billing:admin") && staff,
+        path if path.starts_with("/v1/billing/") => scopes.contains(&"billing:read") && (staff || customer),
+        path => panic!("no rule for {path}"),
+    }
+}
+
+#[actix_web::test]
+async fn every_route_lets_in_exactly_its_scope_and_roles() {
+    let world = World::new().await;
+    for route in table::<Memory>() {
+        let path = route.path.replace("{id}", &Uuid::from_u128(9).to_string());
+        let ask = Ask::new(route.method.as_str(), &path);
+        let is_open = matches!(route.access, Access::Open(_));
+        let expected = if is_open { [200, 503].as_slice() } else { &[401] };
+        assert!(expected.contains(&world.send(&ask).await.status), "{path} without a token");
+        if is_open {
+            continue;
+        }
+        for scope in SCOPES {
+            for roles in roles() {
+                let claims = json!({"scope": scope, "roles": roles});
+                let status = world.send(&ask.clone().claims(claims)).await.status;
+                let allowed = is_allowed(route.path, scope, &roles);
+                assert_eq!(status != 403, allowed, "{} {path} {scope:?} {roles:?}: {status}", route.method);
+                assert_ne!(status, 401);
+            }
+        }
+    }
+}
+
+#[actix_web::test]
+async fn customers_need_a_tenant_and_an_account() {
+    let world = World::new().await;
+    for (claims, expected) in [
+        (json!({}), 200),
+        (json!({"account_id": null}), 403),
+        (json!({"tenant_id": null}), 403),
+        (json!({"tenant_id": null, "roles": ["platform.admin"]}), 200),
+        (json!({"account_id": null, "roles": ["platform.admin"]}), 422),
+    ] {
+        let reply = world.send(&Ask::get("/v1/billing/usage").claims(claims.clone())).await;
+        assert_eq!(reply.status, expected, "{claims}");
+    }
+}
+
+#[actix_web::test]
+async fn headers_that_contradict_the_token_are_refused() {
+    let world = World::new().await;
+    let (tenant, account, other) = (TENANT.to_string(), ACCOUNT.to_string(), Uuid::from_u128(7).to_string());
+    let staff = json!({"roles": ["platform.admin"]});
+    for (claims, headers, expected) in [
+        (json!({}), vec![("X-Tenant-Id", tenant.as_str()), ("X-Account-Id", account.as_str())], 200),
+        (json!({}), vec![("X-Tenant-Id", other.as_str())], 403),
+        (json!({}), vec![("X-Account-Id", other.as_str())], 403),
+        (json!({}), vec![("X-Tenant-Id", tenant.as_str()), ("X-Tenant-Id", other.as_str())], 403),
+        (json!({}), vec![("X-Tenant-Id", "")], 403),
+        (staff.clone(), vec![("X-Tenant-Id", other.as_str())], 403),
+        (json!({"tenant_id": null, "roles": ["platform.admin"]}), vec![("X-Tenant-Id", tenant.as_str())], 403),
+        (json!({}), vec![("X-Consumer-Custom-Id", other.as_str())], 200),
+    ] {
+        let ask = Ask::get("/v1/billing/usage").claims(claims);
+        let ask = headers.iter().fold(ask, |ask, (name, value)| ask.header(name, value));
+        assert_eq!(world.send(&ask).await.status, expected, "{headers:?}");
+    }
+}
+
+#[actix_web::test]
+async fn what_is_not_ours_looks_like_what_is_not_there() {
+    let world = World::new().await;
+    super::usage::put_usage(&world, Uuid::from_u128(0xBB), Uuid::from_u128(0xB));
+    let (foreign, missing) = (Uuid::from_u128(0xBB), Uuid::from_u128(0xCC));
+    let mut bodies: Vec<Value> = Vec::new();
+    for account in [foreign, missing] {
+        for query in ["", "&from=2026-10-01&to=2026-10-31", "&from=nonsense", "&operatorId=*"] {
+            let uri = format!("/v1/billing/usage?accountId={account}{query}");
+            let reply = world.send(&Ask::get(&uri).customer(ACCOUNT)).await;
+            assert_eq!(reply.status, 404, "{uri}");
+            assert!(!reply.text.contains(&account.to_string()));
+            bodies.push(reply.without_instance());
+        }
+    }
+    for resource in ["pricing", "operator-costs"] {
+        for id in [foreign.to_string(), "nonsense".into(), "00000000000000000000000000000000".into(), "%00".into()] {
+            for method in ["GET", "PATCH", "DELETE"] {
+                let ask = Ask::new(method, &format!("/v1/admin/{resource}/{id}?unknown=1")).staff();
+                let reply = world.send(&ask).await;
+                assert_eq!(reply.status, 404, "{method} {id}");
+                bodies.push(reply.without_instance());
+            }
+        }
+    }
+    bodies.dedup();
+    assert_eq!(bodies.len(), 1, "{bodies:?}");
+    assert!(world.memory.noted_reads().is_empty());
+}

@@ -1,0 +1,10 @@
+//! The whole API over a store in memory, with tokens of an issuer of its own and a clock that stands still.
+
+mod access;
+mod bodies;
+mod changes;
+mod failures;
+mod open_api;
+mod tokens;
+mod usage;
+mod world;

@@ -1,0 +1,129 @@
+//! Puts the parts together: configuration, credentials, database, keys, server, and their end in order.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::middleware::from_fn;
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+use anyhow::Context as _;
+use billing_domain::ports::Clock as _;
+use billing_postgres::{DatabaseCredentials, Postgres};
+use billing_runtime::{Condition, Credentials, Env, Health, Histogram, LogFilter, Shutdown, SystemClock};
+use tokio::runtime::Handle;
+
+use crate::auth::{Jwks, JwksSource, Verifier};
+use crate::config::{MigrateConfig, ServeConfig};
+use crate::routes::{self, DURATION};
+use crate::services::Services;
+
+/// The whole head of a request must be there by then.
+const HEAD_TIME_MAX: Duration = Duration::from_secs(5);
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+const DISCONNECT_TIME_MAX: Duration = Duration::from_secs(2);
+/// Of one worker.
+const CONNECTIONS_MAX: usize = 1_024;
+/// For requests that are under way when the process is asked to stop. Seconds.
+const SHUTDOWN_TIME_MAX: u64 = 20;
+const READY_EVERY: Duration = Duration::from_secs(1);
+const DURATION_BOUNDS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// Serves until SIGTERM or SIGINT.
+#[tokio::main]
+pub(crate) async fn serve() -> anyhow::Result<()> {
+    let config = ServeConfig::read(Env::of_process())?;
+    start_logs(config.log)?;
+    let shutdown = Shutdown::on_signals().context("signals cannot be listened to")?;
+    billing_runtime::serve_metrics(config.metrics, &[Histogram { name: DURATION, bounds: DURATION_BOUNDS }])?;
+    metrics::describe_histogram!(DURATION, metrics::Unit::Seconds, "How long requests took");
+
+    let postgres = Postgres::connect(&config.database, &login(&config.credentials, "database-api").await?)?;
+    let jwks = Arc::new(Jwks::new(config.jwks.clone())?);
+    match (jwks.refresh().await, &config.jwks) {
+        (Err(error), JwksSource::File(_)) => return Err(error.into()),
+        (Err(error), JwksSource::Url(_)) => {
+            tracing::warn!(error = billing_runtime::chain(&error), "not ready before the token keys are there");
+        }
+        (Ok(()), _) => {}
+    }
+    tokio::spawn(Arc::clone(&jwks).keep_fresh());
+    let verifier = Verifier::new(jwks, config.issuer, config.audience, config.claims);
+    let health = Health::default();
+    let conditions = [health.condition("database"), health.condition("token-keys")];
+    let services = Services::new(postgres.clone(), verifier, health, || SystemClock.now(), Handle::current())?;
+    let services = Data::new(services);
+    tokio::spawn(watch_readiness(postgres, services.clone(), conditions));
+
+    let served = services.clone();
+    let app = move || {
+        App::new().app_data(served.clone()).wrap(from_fn(routes::watch)).configure(routes::register::<Postgres>)
+    };
+    let server = HttpServer::new(app)
+        .client_request_timeout(HEAD_TIME_MAX)
+        .client_disconnect_timeout(DISCONNECT_TIME_MAX)
+        .keep_alive(KEEP_ALIVE)
+        .max_connections(CONNECTIONS_MAX)
+        .shutdown_timeout(SHUTDOWN_TIME_MAX)
+        .shutdown_signal(async move { shutdown.requested().await })
+        .bind(config.http)
+        .with_context(|| format!("cannot listen on {} for the API; free it or choose another address", config.http))?
+        .run();
+    tracing::info!(address = %config.http, "serving");
+    server.await.context("the server broke off")?;
+    // Work whose client has left may still be going on; the database bounds it.
+    services.idle().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Brings the schema up to date and says what was done.
+#[tokio::main]
+pub(crate) async fn migrate() -> anyhow::Result<()> {
+    let config = MigrateConfig::read(Env::of_process())?;
+    start_logs(config.log)?;
+    let owner = login(&config.credentials, "database-owner").await?;
+    let steps = billing_postgres::migrate(&config.database_url, &owner).await?;
+    match steps.as_slice() {
+        [] => print("the schema is up to date"),
+        steps => print(&format!("applied {}", steps.join("\napplied "))),
+    }
+}
+
+/// Prints the route table.
+pub(crate) fn print_routes() -> anyhow::Result<()> {
+    print(routes::print(&routes::table::<Postgres>()).trim_end())
+}
+
+/// Prints a text that was asked for.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{text}").context("cannot print")
+}
+
+fn start_logs(filter: Option<LogFilter>) -> anyhow::Result<()> {
+    Ok(billing_runtime::start_telemetry(filter.context("no log filter")?)?)
+}
+
+async fn login(credentials: &Credentials, secret: &str) -> anyhow::Result<DatabaseCredentials> {
+    let [username, password] = credentials.read(secret, ["username", "password"]).await?;
+    Ok(DatabaseCredentials { username: username.expose().into(), password: password.expose().into() })
+}
+
+/// Asks the database every second whether it is there; an answer that takes longer means no.
+async fn watch_readiness(postgres: Postgres, services: Data<Services<Postgres>>, [database, keys]: [Condition; 2]) {
+    loop {
+        let pool = postgres.clone();
+        let mut question = tokio::spawn(async move { pool.ready().await });
+        match tokio::time::timeout(READY_EVERY, &mut question).await {
+            Ok(answer) => database.set(matches!(answer, Ok(Ok(())))),
+            Err(_) => {
+                database.set(false);
+                // The question itself is never broken off.
+                database.set(matches!(question.await, Ok(Ok(()))));
+            }
+        }
+        keys.set(services.verifier.has_keys());
+        tokio::time::sleep(READY_EVERY).await;
+    }
+}

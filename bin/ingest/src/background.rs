@@ -1,0 +1,130 @@
+//! What goes on beside the workers: rating what had to wait, preparing partitions, measuring, watching the database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use billing_domain::ports::{Accounts, Clock, PortError, PriceBookCache, PriceBookStore, UsageLedger};
+use billing_domain::use_cases::{fill_missing_costs, rate_waiting};
+use billing_nats::EventConsumer;
+use billing_postgres::Postgres;
+use billing_runtime::{Backoff, Condition, Shutdown, chain};
+
+use crate::catalog::{Catalog, Known};
+use crate::metrics;
+
+/// How soon a new price is noticed, and how fresh the gauges are.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+const PREPARE_EVERY: Duration = Duration::from_secs(60 * 60);
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// Follows the prices and accounts; whenever they have changed, and once at the start, rates what waits.
+pub(crate) async fn follow_prices<D, C>(database: D, catalog: Arc<Catalog<D, C>>, loaded: Condition, shutdown: Shutdown)
+where
+    D: UsageLedger + PriceBookStore + Accounts,
+    C: PriceBookCache,
+{
+    let mut swept = None;
+    loop {
+        match sweep(&database, &catalog, &loaded, swept).await {
+            Ok(versions) => swept = versions,
+            Err(error) => tracing::warn!(error = chain(&error), "what waits for a price could not be looked at"),
+        }
+        if shutdown.sleep(LOOK_EVERY).await {
+            return;
+        }
+    }
+}
+
+/// Rates what waits by the current versions, unless they are those of the last sweep; the versions swept.
+async fn sweep<D, C>(
+    database: &D,
+    catalog: &Catalog<D, C>,
+    loaded: &Condition,
+    swept: Option<(i64, i64)>,
+) -> Result<Option<(i64, i64)>, PortError>
+where
+    D: UsageLedger + PriceBookStore + Accounts,
+    C: PriceBookCache,
+{
+    let known = catalog.refresh().await?;
+    loaded.set(true);
+    let swept = if swept == Some(known.versions()) { swept } else { rate(database, &known).await? };
+    metrics::set_unrated(database.unrated_count().await?);
+    Ok(swept)
+}
+
+/// Rates what waits; the versions it was rated by, or `None` when they changed meanwhile.
+async fn rate<D: UsageLedger>(database: &D, known: &Known) -> Result<Option<(i64, i64)>, PortError> {
+    let Some(rated) = rate_waiting(database, &known.directory, &known.book).await? else { return Ok(None) };
+    let costed = fill_missing_costs(database, &known.book).await?;
+    if rated + costed > 0 {
+        tracing::info!(rated, costed, "rated what had waited for a price, costed what had waited for a cost");
+    }
+    Ok(Some(known.versions()))
+}
+
+/// Keeps partitions ahead of time.
+pub(crate) async fn prepare_partitions(database: impl UsageLedger, clock: impl Clock, shutdown: Shutdown) {
+    let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MAX);
+    loop {
+        let wait = match database.prepare_partitions(clock.now()).await {
+            Ok(()) => {
+                backoff.reset();
+                PREPARE_EVERY
+            }
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "partitions could not be prepared");
+                backoff.next_wait()
+            }
+        };
+        if shutdown.sleep(wait).await {
+            return;
+        }
+    }
+}
+
+/// Measures how far the consumer is behind.
+pub(crate) async fn measure_lag(consumer: EventConsumer, shutdown: Shutdown) {
+    loop {
+        match consumer.lag().await {
+            Ok(lag) => metrics::set_lag(lag.total()),
+            Err(error) => tracing::debug!(error = chain(&error), "the lag could not be measured"),
+        }
+        if shutdown.sleep(LOOK_EVERY).await {
+            return;
+        }
+    }
+}
+
+/// Watches whether the database takes writes, and whether a standby confirms them.
+pub(crate) async fn watch_database(postgres: Postgres, writable: Condition, shutdown: Shutdown) {
+    let mut told = None;
+    loop {
+        let ready = postgres.ready().await;
+        writable.set(ready.is_ok());
+        match ready {
+            Err(error) => tracing::warn!(error = chain(&error), "the database takes no writes"),
+            Ok(()) => {
+                if let Ok(synchronous) = postgres.has_synchronous_standby().await {
+                    metrics::set_synchronous_standby(synchronous);
+                    if told != Some(synchronous) {
+                        tell_standby(synchronous);
+                        told = Some(synchronous);
+                    }
+                }
+            }
+        }
+        if shutdown.sleep(LOOK_EVERY).await {
+            return;
+        }
+    }
+}
+
+fn tell_standby(synchronous: bool) {
+    if synchronous {
+        tracing::info!("a synchronous standby confirms each commit");
+    } else {
+        tracing::warn!("no synchronous standby: a failover can lose acknowledged messages");
+    }
+}

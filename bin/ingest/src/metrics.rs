@@ -1,0 +1,146 @@
+//! Every metric of ingest: its name, what it says, and its series, which are there at 0 from the start.
+
+use std::time::Duration;
+
+use billing_domain::ports::Recorded;
+use billing_domain::usage::QuarantineReason;
+use billing_domain::use_cases::BookSource;
+use billing_runtime::Histogram;
+use jiff::SignedDuration;
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+const INGESTED: &str = "billing_events_ingested_total";
+const INGESTION_LATENCY: &str = "billing_events_ingestion_latency_seconds";
+const RESOLVED: &str = "billing_pricing_resolve_total";
+const RESOLVE_LATENCY: &str = "billing_pricing_resolve_latency_seconds";
+const LAG: &str = "billing_nats_consumer_lag";
+const UNRATED: &str = "billing_unrated_events";
+const QUARANTINED: &str = "billing_quarantined_total";
+const NEGATIVE_MARGIN: &str = "billing_negative_margin_total";
+const SYNCHRONOUS_STANDBY: &str = "billing_pg_synchronous_standby";
+
+const RESULTS: [&str; 5] = ["ok", "duplicate", "pricing_not_found", "quarantined", "error"];
+const SOURCES: [BookSource; 3] = [BookSource::Memory, BookSource::Cache, BookSource::Db];
+
+/// The histograms and their buckets, in seconds.
+pub(crate) const HISTOGRAMS: [Histogram; 2] = [
+    // Up to the stream's retention of two days; 30 s is the objective.
+    Histogram {
+        name: INGESTION_LATENCY,
+        bounds: &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 300.0, 3_600.0, 86_400.0],
+    },
+    // Memory answers in microseconds; 5 ms and 50 ms are the objectives of cache and database.
+    Histogram {
+        name: RESOLVE_LATENCY,
+        bounds: &[0.000_001, 0.000_01, 0.000_1, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0],
+    },
+];
+
+/// Describes every metric and begins every series at 0.
+pub(crate) fn register() {
+    describe_counter!(
+        INGESTED,
+        Unit::Count,
+        "Messages from the stream, by what became of them; redeliveries not counted"
+    );
+    describe_histogram!(INGESTION_LATENCY, Unit::Seconds, "From published on the stream to committed");
+    describe_counter!(
+        RESOLVED,
+        Unit::Count,
+        "Messages priced by the book in memory; books fetched from cache or database"
+    );
+    describe_histogram!(RESOLVE_LATENCY, Unit::Seconds, "One message priced from memory; one book fetched otherwise");
+    describe_gauge!(LAG, Unit::Count, "Messages not recorded yet, over all pods: pending and unacknowledged");
+    describe_gauge!(UNRATED, Unit::Count, "Messages that wait for a price or their account, over all pods");
+    describe_counter!(QUARANTINED, Unit::Count, "Messages set aside, by reason; repeated deliveries included");
+    describe_counter!(NEGATIVE_MARGIN, Unit::Count, "Messages priced below the operator's cost");
+    describe_gauge!(
+        SYNCHRONOUS_STANDBY,
+        Unit::Count,
+        "1 when a synchronous standby confirms each commit; 0: a failover can lose acknowledged messages"
+    );
+    describe_counter!(billing_redis::ERRORS_METRIC, Unit::Count, "Failures of the price cache, by operation");
+    for result in RESULTS {
+        counter!(INGESTED, "result" => result).increment(0);
+    }
+    for source in SOURCES {
+        counter!(RESOLVED, "source" => source.name()).increment(0);
+        let _empty = histogram!(RESOLVE_LATENCY, "source" => source.name());
+    }
+    for reason in QuarantineReason::ALL {
+        counter!(QUARANTINED, "reason" => reason.name()).increment(0);
+    }
+    for op in billing_redis::ERROR_OPS {
+        counter!(billing_redis::ERRORS_METRIC, "op" => op).increment(0);
+    }
+    counter!(NEGATIVE_MARGIN).increment(0);
+    let _empty = histogram!(INGESTION_LATENCY);
+    for name in [LAG, UNRATED, SYNCHRONOUS_STANDBY] {
+        gauge!(name).set(0);
+    }
+}
+
+/// A batch was recorded. `set_aside` are the reasons of its quarantined messages, conflicts left out.
+pub(crate) fn count_recorded(recorded: &Recorded, set_aside: impl IntoIterator<Item = QuarantineReason>) {
+    for (result, count) in [
+        ("ok", recorded.rated),
+        ("duplicate", recorded.duplicates),
+        ("pricing_not_found", recorded.unrated),
+        ("quarantined", recorded.quarantined + recorded.conflicts),
+    ] {
+        counter!(INGESTED, "result" => result).increment(count);
+    }
+    for reason in set_aside {
+        counter!(QUARANTINED, "reason" => reason.name()).increment(1);
+    }
+    counter!(QUARANTINED, "reason" => QuarantineReason::Conflict.name()).increment(recorded.conflicts);
+    counter!(NEGATIVE_MARGIN).increment(recorded.negative_margin);
+}
+
+/// A batch could not be recorded at the first attempt.
+pub(crate) fn count_failed(messages: usize) {
+    counter!(INGESTED, "result" => "error").increment(u64::try_from(messages).unwrap_or(u64::MAX));
+}
+
+/// How long messages took from the stream to the commit.
+pub(crate) fn time_ingestion(latencies: impl IntoIterator<Item = SignedDuration>) {
+    let histogram = histogram!(INGESTION_LATENCY);
+    for latency in latencies {
+        histogram.record(latency.max(SignedDuration::ZERO).as_secs_f64());
+    }
+}
+
+/// So many messages were priced from memory within that time.
+pub(crate) fn count_priced(messages: usize, took: Duration) {
+    let source = BookSource::Memory.name();
+    let Some(each) = u32::try_from(messages).ok().and_then(|messages| took.checked_div(messages)) else { return };
+    counter!(RESOLVED, "source" => source).increment(u64::try_from(messages).unwrap_or(u64::MAX));
+    histogram!(RESOLVE_LATENCY, "source" => source).record_many(each.as_secs_f64(), messages);
+}
+
+/// A book was asked for. That the one in memory is current is no resolution.
+pub(crate) fn count_book(source: BookSource, took: Duration) {
+    if source != BookSource::Memory {
+        counter!(RESOLVED, "source" => source.name()).increment(1);
+        histogram!(RESOLVE_LATENCY, "source" => source.name()).record(took);
+    }
+}
+
+/// How many messages are not recorded yet.
+pub(crate) fn set_lag(messages: u64) {
+    gauge!(LAG).set(gauge_value(messages));
+}
+
+/// How many messages wait to be rated.
+pub(crate) fn set_unrated(messages: u64) {
+    gauge!(UNRATED).set(gauge_value(messages));
+}
+
+/// Whether commits are confirmed by a standby.
+pub(crate) fn set_synchronous_standby(is_there: bool) {
+    gauge!(SYNCHRONOUS_STANDBY).set(u32::from(is_there));
+}
+
+fn gauge_value(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,124 @@
+//! From deliveries to a committed batch: accounts learned, prices current, and tried again until it is done.
+//!
+//! What each delivery becomes is decided by `billing-domain`; that it happens once, by the ledger.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use billing_domain::ports::{
+    Accounts, Clock, PortError, PriceBookCache, PriceBookStore, RecordOutcome, Recorded, UsageLedger,
+};
+use billing_domain::usage::{Observation, QuarantineReason, check_age, observation};
+use billing_domain::use_cases::{Delivery, prepare_batch};
+use billing_runtime::{Backoff, Condition, Shutdown, chain};
+use jiff::Timestamp;
+
+use crate::catalog::{Catalog, Known};
+use crate::metrics;
+
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// Records deliveries.
+pub(crate) struct Recorder<D, C, T> {
+    pub(crate) database: D,
+    pub(crate) catalog: Arc<Catalog<D, C>>,
+    pub(crate) clock: T,
+    /// Whether the last attempt succeeded.
+    pub(crate) healthy: Condition,
+}
+
+/// A committed batch.
+struct Done {
+    recorded: Recorded,
+    set_aside: Vec<QuarantineReason>,
+}
+
+impl<D, C, T> Recorder<D, C, T>
+where
+    D: UsageLedger + PriceBookStore + Accounts,
+    C: PriceBookCache,
+    T: Clock,
+{
+    /// Records the deliveries, however long it takes; `false` when the process shall stop before it is done, and then
+    /// nothing may be acknowledged.
+    pub(crate) async fn record(&self, deliveries: &[Delivery<'_>], shutdown: &Shutdown) -> bool {
+        let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MAX);
+        let mut failed = false;
+        loop {
+            let error = match self.try_record(deliveries).await {
+                Ok(done) => {
+                    self.healthy.set(true);
+                    self.count(deliveries, &done);
+                    return true;
+                }
+                Err(error) => error,
+            };
+            self.healthy.set(false);
+            if !failed {
+                metrics::count_failed(deliveries.len());
+                failed = true;
+            }
+            // A failure that does not pass by itself is tried again too: the messages must not be lost meanwhile.
+            let (messages, retryable) = (deliveries.len(), error.retryable);
+            tracing::error!(messages, retryable, error = chain(&error), "a batch could not be recorded and is kept");
+            if shutdown.sleep(backoff.next_wait()).await {
+                return false;
+            }
+        }
+    }
+
+    async fn try_record(&self, deliveries: &[Delivery<'_>]) -> Result<Done, PortError> {
+        let mut known = self.catalog.at_hand().await?;
+        let news = news(deliveries, self.clock.now(), &known);
+        if !news.is_empty() {
+            self.database.learn(&news).await?;
+            known = self.catalog.newer_than(Some(&known)).await?;
+        }
+        loop {
+            let began = Instant::now();
+            let batch = prepare_batch(deliveries, self.clock.now(), &known.directory, &known.book);
+            metrics::count_priced(batch.rated.len() + batch.unrated.len(), began.elapsed());
+            match self.database.record(&batch).await? {
+                RecordOutcome::Recorded(recorded) => {
+                    let set_aside = batch.quarantined.iter().map(|message| message.reason).collect();
+                    return Ok(Done { recorded, set_aside });
+                }
+                RecordOutcome::Stale => known = self.catalog.newer_than(Some(&known)).await?,
+            }
+        }
+    }
+
+    fn count(&self, deliveries: &[Delivery<'_>], done: &Done) {
+        let now = self.clock.now();
+        metrics::count_recorded(&done.recorded, done.set_aside.iter().copied());
+        metrics::time_ingestion(deliveries.iter().map(|delivery| now.duration_since(delivery.receipt.published_at)));
+        let recorded = &done.recorded;
+        tracing::debug!(
+            rated = recorded.rated,
+            unrated = recorded.unrated,
+            duplicates = recorded.duplicates,
+            redelivered = recorded.redelivered,
+            conflicts = recorded.conflicts,
+            quarantined = recorded.quarantined,
+            "recorded"
+        );
+    }
+}
+
+/// What the deliveries tell of accounts that is not known, each piece once. A message that will be quarantined for
+/// its age teaches nothing.
+fn news(deliveries: &[Delivery<'_>], now: Timestamp, known: &Known) -> Vec<Observation> {
+    let mut seen = HashSet::new();
+    let usages = deliveries.iter().filter_map(|delivery| delivery.content.as_ref().ok());
+    usages
+        .filter(|usage| check_age(usage.charged_at, now).is_ok())
+        .filter_map(observation)
+        .filter(|observation| known.directory.is_news(observation))
+        .filter(|observation| seen.insert((observation.account, observation.day, observation.tier.clone())))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

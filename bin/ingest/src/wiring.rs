@@ -1,0 +1,100 @@
+//! Which part is which, in what order they start, and how they stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use billing_nats::{BoxError, CONSUMER, ConsumerConfig, Nats, STREAM};
+use billing_postgres::{DatabaseCredentials, Postgres};
+use billing_redis::{KEY_PREFIX, RedisCache};
+use billing_runtime::{Credentials, Health, Shutdown, SystemClock, serve_health, serve_metrics};
+use tokio::task::JoinSet;
+
+use crate::background::{follow_prices, measure_lag, prepare_partitions, watch_database};
+use crate::catalog::Catalog;
+use crate::config::Config;
+use crate::metrics;
+use crate::recorder::Recorder;
+use crate::worker::Worker;
+
+/// What is in hand when the process shall stop has this long to be recorded; the rest is delivered again.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(13);
+
+/// Runs until the process is asked to stop.
+pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
+    let shutdown = Shutdown::on_signals().context("cannot listen to signals")?;
+    serve_metrics(config.metrics_addr, &metrics::HISTOGRAMS)?;
+    metrics::register();
+    let health = Health::default();
+    let running = health.condition("running");
+    serve_health(config.http_addr, health.clone())?;
+
+    let [username, password] = config.credentials.read("database-worker", ["username", "password"]).await?;
+    let login = DatabaseCredentials { username: username.expose().to_owned(), password: password.expose().to_owned() };
+    let postgres = Postgres::connect(&config.database, &login)?;
+    let cache = RedisCache::connect(&config.redis_urls, KEY_PREFIX)?;
+    let nats = connect(&config.nats_urls, config.credentials).await?;
+    let (workers, batch_size) = (usize::try_from(config.workers)?, usize::try_from(config.batch_size)?);
+    let consumer =
+        nats.consumer(ConsumerConfig { stream: STREAM.into(), durable: CONSUMER.into(), workers, batch_size });
+
+    let catalog = Arc::new(Catalog::new(postgres.clone(), cache));
+    let mut tasks = JoinSet::new();
+    let stop = || shutdown.clone();
+    tasks.spawn(watch_database(postgres.clone(), health.condition("database"), stop()));
+    tasks.spawn(prepare_partitions(postgres.clone(), SystemClock, stop()));
+    tasks.spawn(follow_prices(postgres.clone(), Arc::clone(&catalog), health.condition("prices"), stop()));
+    tasks.spawn(measure_lag(consumer.clone(), stop()));
+    if config.consumer_enabled {
+        let healthy = health.condition("recording");
+        healthy.set(true);
+        let recorder = Arc::new(Recorder { database: postgres, catalog, clock: SystemClock, healthy });
+        for _ in 0..workers {
+            let (consumer, recorder) = (consumer.clone(), Arc::clone(&recorder));
+            let attached = health.condition("events");
+            tasks.spawn(Worker { consumer, recorder, attached, shutdown: stop() }.run());
+        }
+    }
+    running.set(true);
+    tracing::info!(workers, batch_size, consuming = config.consumer_enabled, "running");
+
+    let ended = tokio::select! {
+        () = shutdown.requested() => None,
+        ended = tasks.join_next() => ended,
+    };
+    running.set(false);
+    if let Some(ended) = ended {
+        ended.context("a part of the process broke down")?;
+        anyhow::ensure!(shutdown.is_requested(), "a part of the process ended by itself");
+    }
+    finish(tasks, &nats).await;
+    Ok(())
+}
+
+/// A client whose credentials are read anew at each connection.
+async fn connect(urls: &[String], credentials: Credentials) -> anyhow::Result<Nats> {
+    let credentials = Arc::new(credentials);
+    let read = move || {
+        let credentials = Arc::clone(&credentials);
+        async move {
+            let found = credentials.read_optional("nats", ["creds"]).await?;
+            Ok::<_, BoxError>(found.map(|[creds]| creds.expose().to_owned()))
+        }
+    };
+    Ok(Nats::connect(urls, "billing-ingest", read).await?)
+}
+
+/// Lets everyone finish what is in hand, within bounds.
+async fn finish(mut tasks: JoinSet<()>, nats: &Nats) {
+    let all = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(FINISH_TIMEOUT, all).await.is_err() {
+        tracing::warn!(parts = tasks.len(), "not everything could be finished: the messages will come again");
+    }
+    if let Err(error) = nats.flush().await {
+        tracing::warn!(
+            error = billing_runtime::chain(&error),
+            "acknowledgements may be lost: the messages will come again"
+        );
+    }
+    tracing::info!("stopped");
+}

@@ -1,0 +1,96 @@
+//! The connection to the cluster. It is made, and made again, in the background; nothing waits for it at the start.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::context::ContextBuilder;
+use async_nats::{AuthError, ConnectOptions, ServerAddr};
+
+use crate::consumer::{ConsumerConfig, EventConsumer};
+use crate::credentials;
+use crate::error::NatsError;
+use crate::publisher::InvoicePublisher;
+
+/// Any error.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Of one request to JetStream, and of one published message's acknowledgement.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection whose other end is gone without a word is found dead after three of these.
+const PING_INTERVAL: Duration = Duration::from_secs(2);
+const RECONNECT_MS_MAX: u64 = 2_000;
+/// Acknowledgements of a batch go through this queue.
+const QUEUED_COMMANDS_MAX: usize = 8_192;
+
+/// A NATS cluster with JetStream. Clones share one connection.
+#[derive(Clone)]
+pub struct Nats(Context);
+
+impl Nats {
+    /// A client of the cluster that these nodes belong to. `credentials` is asked at every connection for the content
+    /// of a credentials file; `None` is a cluster without authentication.
+    ///
+    /// # Errors
+    /// [`NatsError::Url`] or [`NatsError::Setup`]; that no node can be reached is no error here.
+    pub async fn connect<F, Fut>(urls: &[String], name: &str, credentials: F) -> Result<Self, NatsError>
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Option<String>, BoxError>> + Send + 'static,
+    {
+        let mut nodes = Vec::with_capacity(urls.len());
+        for (index, url) in urls.iter().enumerate() {
+            nodes.push(url.parse::<ServerAddr>().map_err(|_| NatsError::Url(index + 1))?);
+        }
+        let credentials = Arc::new(credentials);
+        let options = ConnectOptions::with_auth_callback(move |nonce| {
+            // A task of its own, because the client wants a future that may be shared between threads.
+            let read = tokio::spawn(credentials());
+            async move {
+                let text = read.await.map_err(AuthError::new)?.map_err(|error| AuthError::new(&error))?;
+                credentials::answer(text.as_deref(), &nonce)
+            }
+        });
+        let client = options
+            .name(name)
+            .retry_on_initial_connect()
+            .max_reconnects(None)
+            .connection_timeout(CONNECT_TIMEOUT)
+            .request_timeout(Some(REQUEST_TIMEOUT))
+            .ping_interval(PING_INTERVAL)
+            .client_capacity(QUEUED_COMMANDS_MAX)
+            .reconnect_delay_callback(|attempts| {
+                let doublings = u32::try_from(attempts).unwrap_or(u32::MAX);
+                Duration::from_millis(50_u64.saturating_mul(2_u64.saturating_pow(doublings)).min(RECONNECT_MS_MAX))
+            })
+            .connect(nodes)
+            .await
+            .map_err(|error| NatsError::Setup(error.into()))?;
+        Ok(Self(ContextBuilder::new().timeout(REQUEST_TIMEOUT).build(client)))
+    }
+
+    /// The consumer of usage events.
+    #[must_use]
+    pub fn consumer(&self, config: ConsumerConfig) -> EventConsumer {
+        EventConsumer::new(self.0.clone(), config)
+    }
+
+    /// The publisher of events about invoices.
+    #[must_use]
+    pub fn publisher(&self) -> InvoicePublisher {
+        InvoicePublisher::new(self.0.clone())
+    }
+
+    /// Waits until everything sent so far has left, but no longer than a few seconds.
+    ///
+    /// # Errors
+    /// [`NatsError`] when it has not.
+    pub async fn flush(&self) -> Result<(), NatsError> {
+        let flushed = tokio::time::timeout(REQUEST_TIMEOUT, self.0.client().flush()).await;
+        flushed
+            .map_err(|_| NatsError::TimedOut("send what is queued"))?
+            .map_err(|error| NatsError::failed("send what is queued", error))
+    }
+}

@@ -1,0 +1,146 @@
+//! The durable consumer: how it is set up on the server, how far it is behind, and how a worker begins to pull.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, FromConsumer, IntoConsumerConfig, pull};
+use async_nats::jetstream::context::ConsumerInfoErrorKind;
+use async_nats::jetstream::{Context, consumer};
+
+use crate::error::NatsError;
+use crate::puller::Puller;
+
+/// The stream that the gateway publishes chargeable messages on.
+pub const STREAM: &str = "BILLING_EVENTS";
+/// The service's durable consumer on it.
+pub const CONSUMER: &str = "billing-consumer";
+
+/// A message that is not acknowledged by then is delivered again.
+const ACK_WAIT: Duration = Duration::from_secs(30);
+/// For ever: a limit would take a message off the stream unbilled.
+const MAX_DELIVER: i64 = -1;
+/// The limit on unacknowledged messages is shared by every pod; more pods than this wait for each other.
+const PODS: usize = 8;
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Which consumer, and how it is pulled from.
+#[derive(Clone, Debug)]
+pub struct ConsumerConfig {
+    /// [`STREAM`] except in tests.
+    pub stream: String,
+    /// [`CONSUMER`] except in tests.
+    pub durable: String,
+    /// Workers of this process.
+    pub workers: usize,
+    /// Messages that a worker takes at most at a time.
+    pub batch_size: usize,
+}
+
+/// How far the consumer is behind, over all pods.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lag {
+    /// Not delivered yet.
+    pub pending: u64,
+    /// Delivered and not acknowledged yet.
+    pub unacknowledged: u64,
+}
+
+impl Lag {
+    /// Everything that is not recorded yet.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        self.pending.saturating_add(self.unacknowledged)
+    }
+}
+
+/// The consumer of usage events.
+#[derive(Clone)]
+pub struct EventConsumer {
+    context: Context,
+    config: ConsumerConfig,
+}
+
+impl EventConsumer {
+    pub(crate) fn new(context: Context, config: ConsumerConfig) -> Self {
+        Self { context, config }
+    }
+
+    /// Sets the consumer up on the server, unless it is set up so already, and begins to pull from it.
+    ///
+    /// # Errors
+    /// [`NatsError`]; the caller tries again.
+    pub async fn open(&self) -> Result<Puller, NatsError> {
+        let open = async {
+            let consumer = self.set_up().await?;
+            Puller::begin(self.context.clone(), consumer, self.config.batch_size).await
+        };
+        tokio::time::timeout(OPEN_TIMEOUT, open).await.map_err(|_| NatsError::TimedOut("set up the consumer"))?
+    }
+
+    /// How far the consumer is behind.
+    ///
+    /// # Errors
+    /// [`NatsError`], also when there is no such consumer yet.
+    pub async fn lag(&self) -> Result<Lag, NatsError> {
+        let look = async {
+            let stream = self.context.get_stream_no_info(&self.config.stream).await;
+            let stream = stream.map_err(|error| NatsError::no_stream(&self.config.stream, error))?;
+            Ok::<consumer::Info, NatsError>(stream.consumer_info(&self.config.durable).await?)
+        };
+        let look = tokio::time::timeout(OPEN_TIMEOUT, look).await;
+        let info = look.map_err(|_| NatsError::TimedOut("look at the consumer"))??;
+        let unacknowledged = u64::try_from(info.num_ack_pending).unwrap_or(u64::MAX);
+        Ok(Lag { pending: info.num_pending, unacknowledged })
+    }
+
+    async fn set_up(&self) -> Result<Consumer<pull::Config>, NatsError> {
+        let stream = self.context.get_stream(&self.config.stream).await;
+        let stream = stream.map_err(|error| NatsError::no_stream(&self.config.stream, error))?;
+        let existing = match stream.consumer_info(&self.config.durable).await {
+            Ok(info) => info.config,
+            Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => {
+                tracing::info!(consumer = self.config.durable, "making the consumer");
+                return Ok(stream.create_consumer(self.wanted(new_consumer(&self.config.durable))).await?);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let push = |error| NatsError::failed("use the consumer, which is not a pull consumer", error);
+        let config = pull::Config::try_from_consumer_config(existing.clone()).map_err(push)?;
+        let wanted = self.wanted(config);
+        if wanted.clone().into_consumer_config() != existing {
+            tracing::info!(consumer = self.config.durable, "changing the consumer");
+            return Ok(stream.update_consumer(wanted).await?);
+        }
+        let found = stream.get_consumer(&self.config.durable).await;
+        found.map_err(|error| NatsError::failed("look at the consumer", error))
+    }
+
+    /// The given configuration with what the service needs. The rest, such as where a new consumer begins, cannot be
+    /// changed or is nobody's business here.
+    fn wanted(&self, config: pull::Config) -> pull::Config {
+        let in_hand = self.config.workers.saturating_mul(self.config.batch_size).saturating_mul(2 * PODS);
+        pull::Config {
+            ack_wait: ACK_WAIT,
+            backoff: Vec::new(),
+            max_deliver: MAX_DELIVER,
+            max_ack_pending: i64::try_from(in_hand).unwrap_or(i64::MAX),
+            filter_subject: String::new(),
+            filter_subjects: Vec::new(),
+            headers_only: false,
+            max_batch: 0,
+            max_bytes: 0,
+            max_expires: Duration::ZERO,
+            ..config
+        }
+    }
+}
+
+/// Everything on the stream, from its beginning: on a work queue, what nobody has acknowledged.
+fn new_consumer(durable: &str) -> pull::Config {
+    pull::Config {
+        durable_name: Some(durable.to_owned()),
+        name: Some(durable.to_owned()),
+        deliver_policy: DeliverPolicy::All,
+        ack_policy: AckPolicy::Explicit,
+        ..pull::Config::default()
+    }
+}

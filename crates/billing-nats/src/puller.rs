@@ -1,0 +1,161 @@
+//! Pulling: one worker's open request for messages, and what comes of it.
+//!
+//! A request waits for the first message, takes what is there, and then a moment more for company. Its heartbeats
+//! tell a quiet stream from a dead server. Nothing is fetched ahead: what is in hand is being worked on.
+
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::consumer::{Consumer, pull};
+use async_nats::jetstream::{Context, Message};
+use async_nats::{StatusCode, Subject, Subscriber};
+use billing_domain::usage::Receipt;
+use futures::StreamExt as _;
+
+use crate::batch::{Batch, receipt};
+use crate::error::NatsError;
+
+/// How long a request waits on the server for the first message.
+const WAIT: Duration = Duration::from_secs(5);
+const HEARTBEAT: Duration = Duration::from_millis(500);
+/// Without a word for this long, the request is taken for lost.
+const SILENCE_MAX: Duration = Duration::from_secs(2);
+/// How long the first messages wait for more.
+const LINGER: Duration = Duration::from_millis(50);
+/// After so long without a message it is asked whether there are none, or none are delivered.
+const QUIET_MAX: Duration = Duration::from_secs(30);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// One worker's place at the consumer. Dropping it loses nothing; [`Puller::close`] gives back sooner what it holds.
+pub struct Puller {
+    context: Context,
+    consumer: Consumer<pull::Config>,
+    inbox: String,
+    subscriber: Subscriber,
+    batch_size: usize,
+    requests: u64,
+    in_hand: Vec<(Receipt, Message)>,
+    last_message: Instant,
+}
+
+/// How a request ended.
+enum Ended {
+    /// All that was asked for, or all there is.
+    Served,
+    /// The server has something against it.
+    Failed(NatsError),
+}
+
+impl Puller {
+    pub(crate) async fn begin(
+        context: Context,
+        consumer: Consumer<pull::Config>,
+        batch_size: usize,
+    ) -> Result<Self, NatsError> {
+        let client = context.client();
+        let inbox = client.new_inbox();
+        let subscriber = client.subscribe(format!("{inbox}.*")).await?;
+        let last_message = Instant::now();
+        Ok(Self { context, consumer, inbox, subscriber, batch_size, requests: 0, in_hand: Vec::new(), last_message })
+    }
+
+    /// The next messages, at least one, at most about the batch size. May be cancelled: what has come stays in hand.
+    ///
+    /// # Errors
+    /// [`NatsError`]: this puller is of no more use; close it and open another.
+    pub async fn next_batch(&mut self) -> Result<Batch, NatsError> {
+        while self.in_hand.is_empty() {
+            let wait = pull::BatchConfig {
+                batch: self.batch_size,
+                expires: Some(WAIT),
+                no_wait: true,
+                idle_heartbeat: HEARTBEAT,
+                ..pull::BatchConfig::default()
+            };
+            self.request(wait).await?;
+            if self.in_hand.is_empty() {
+                self.check_quiet().await?;
+            }
+        }
+        if let Some(missing @ 1..) = self.batch_size.checked_sub(self.in_hand.len()) {
+            let linger = pull::BatchConfig { batch: missing, expires: Some(LINGER), ..pull::BatchConfig::default() };
+            // With messages in hand a failure can wait: the next request will meet it again.
+            let _unserved = self.request(linger).await;
+        }
+        Ok(Batch::new(self.context.clone(), std::mem::take(&mut self.in_hand)))
+    }
+
+    /// Ends the request and gives back what is in hand, so that another worker has it at once.
+    pub async fn close(mut self) {
+        let drain = async {
+            if self.subscriber.drain().await.is_ok() {
+                while let Some(message) = self.subscriber.next().await {
+                    self.take(message);
+                }
+            }
+        };
+        let drained = tokio::time::timeout(CLOSE_TIMEOUT, drain).await;
+        tracing::debug!(count = self.in_hand.len(), drained = drained.is_ok(), "giving messages back");
+        Batch::new(self.context.clone(), std::mem::take(&mut self.in_hand)).give_back().await;
+    }
+
+    /// Asks once and takes in what comes until the request has ended.
+    async fn request(&mut self, request: pull::BatchConfig) -> Result<(), NatsError> {
+        self.requests += 1;
+        let reply = Subject::from(format!("{}.{}", self.inbox, self.requests));
+        let mut missing = request.batch;
+        let send = self.consumer.request_batch(request, reply.clone());
+        let sent = tokio::time::timeout(SILENCE_MAX, send).await.map_err(|_| NatsError::Silent)?;
+        sent.map_err(|error| NatsError::failed("ask for messages", error))?;
+        while missing > 0 {
+            let next = tokio::time::timeout(SILENCE_MAX, self.subscriber.next()).await;
+            let message = next.map_err(|_| NatsError::Silent)?.ok_or(NatsError::Silent)?;
+            match message.status {
+                None | Some(StatusCode::OK) => {
+                    self.take(message);
+                    missing -= 1;
+                }
+                Some(StatusCode::IDLE_HEARTBEAT) => {}
+                // Of a request that was given up.
+                Some(_) if message.subject != reply => {}
+                Some(status) => match ended(status, message.description.as_deref()) {
+                    Ended::Served => break,
+                    Ended::Failed(error) => return Err(error),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, message: async_nats::Message) {
+        if message.status.is_some_and(|status| status != StatusCode::OK) {
+            return;
+        }
+        let message = Message { message, context: self.context.clone() };
+        match receipt(&message) {
+            Some(receipt) => self.in_hand.push((receipt, message)),
+            None => tracing::warn!("a message that no stream has delivered is ignored"),
+        }
+        self.last_message = Instant::now();
+    }
+
+    /// A consumer has been seen to wait for ever beside a full stream; a new request from scratch helps.
+    async fn check_quiet(&mut self) -> Result<(), NatsError> {
+        if self.last_message.elapsed() < QUIET_MAX {
+            return Ok(());
+        }
+        self.last_message = Instant::now();
+        match self.consumer.get_info().await?.num_pending {
+            0 => Ok(()),
+            waiting => Err(NatsError::Stalled(waiting)),
+        }
+    }
+}
+
+fn ended(status: StatusCode, description: Option<&str>) -> Ended {
+    let description = description.unwrap_or_default();
+    match status {
+        StatusCode::TIMEOUT | StatusCode::NOT_FOUND => Ended::Served,
+        _ if description.eq_ignore_ascii_case("batch completed") => Ended::Served,
+        _ => Ended::Failed(NatsError::Refused(format!("{} {description}", status.as_u16()))),
+    }
+}

@@ -1,0 +1,189 @@
+//! A database of its own for each test, on the server that `cargo xtask test` starts.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use billing_domain::ports::{Accounts, AdminAction, NewPrice, PriceAdmin, PriceBookStore};
+use billing_domain::pricing::{ChargeOn, OperatorMatch, PriceTerms, PricingModel};
+use billing_domain::usage::{Direction, DlrStatus, Receipt, ReportedUsage, SegmentCount, observation};
+use billing_domain::use_cases::{Delivery, prepare_batch};
+use billing_domain::{
+    AccountId, Currency, Day, DayRange, MessageId, Micros, OperatorId, PriceBook, PriceId, TenantId, Tier,
+};
+use billing_postgres::{DatabaseConfig, DatabaseCredentials, Postgres, migrate};
+use jiff::Timestamp;
+use tokio_postgres::{Client, NoTls};
+use uuid::Uuid;
+
+pub(crate) const PASSWORD: &str = "test";
+static SEQUENCE: AtomicU64 = AtomicU64::new(1);
+
+pub(crate) struct TestDatabase {
+    pub(crate) worker: Postgres,
+    pub(crate) api: Postgres,
+    pub(crate) owner: Client,
+    pub(crate) url: String,
+    pub(crate) owner_credentials: DatabaseCredentials,
+}
+
+fn server() -> tokio_postgres::Config {
+    let url = std::env::var("BILLING_TEST_DATABASE_URL")
+        .expect("BILLING_TEST_DATABASE_URL is not set: run the tests by `cargo xtask test`");
+    url.parse().expect("BILLING_TEST_DATABASE_URL is a postgres:// URL")
+}
+
+async fn connect(config: &tokio_postgres::Config) -> Client {
+    let (client, connection) = config.connect(NoTls).await.expect("the test server answers");
+    tokio::spawn(connection);
+    client
+}
+
+/// Roles are of the whole server: made once, by whichever test comes first.
+const ROLES: &str = "DO $$ DECLARE r text; BEGIN
+    PERFORM pg_advisory_lock(77);
+    FOREACH r IN ARRAY ARRAY['owner', 'api', 'worker'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'billing_' || r) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', 'billing_' || r);
+        END IF;
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'billing_test_' || r) THEN
+            EXECUTE format('CREATE ROLE %I LOGIN PASSWORD ''test'' IN ROLE %I', 'billing_test_' || r, 'billing_' || r);
+        END IF;
+    END LOOP;
+    PERFORM pg_advisory_unlock(77);
+END $$";
+
+fn credentials(role: &str) -> DatabaseCredentials {
+    DatabaseCredentials { username: format!("billing_test_{role}"), password: PASSWORD.into() }
+}
+
+impl TestDatabase {
+    pub(crate) async fn create() -> Self {
+        let mut config = server();
+        let admin = connect(&config).await;
+        admin.batch_execute(ROLES).await.expect("roles");
+        let name = format!("billing_test_{}", Uuid::new_v4().simple());
+        admin.batch_execute(&format!("CREATE DATABASE {name} OWNER billing_owner")).await.expect("a database");
+        config.dbname(&name);
+        let owner = connect(&config).await;
+        let tokio_postgres::config::Host::Tcp(host) = &config.get_hosts()[0] else { panic!("a TCP host") };
+        let url = format!("postgres://{host}:{}/{name}", config.get_ports()[0]);
+        let owner_credentials = credentials("owner");
+        migrate(&url, &owner_credentials).await.expect("migrations run");
+        let open = |role| {
+            let config = DatabaseConfig {
+                url: url.clone(),
+                replica_url: None,
+                pool_primary: 6,
+                pool_replica: 0,
+                application_name: "billing-test",
+            };
+            Postgres::connect(&config, &credentials(role)).expect("a pool")
+        };
+        Self { worker: open("worker"), api: open("api"), owner, url, owner_credentials }
+    }
+
+    /// One number of one row.
+    pub(crate) async fn number(&self, query: &str) -> i64 {
+        self.owner.query_one(query, &[]).await.expect("a row").get(0)
+    }
+
+    pub(crate) async fn text(&self, query: &str) -> String {
+        self.owner.query_one(query, &[]).await.expect("a row").get(0)
+    }
+
+    pub(crate) async fn add_price(&self, tier: &str, operator: &str, unit_price: &str) -> PriceId {
+        let new = price(tier, operator, unit_price, "2026-01-01", None);
+        let made = self.api.create_price(&new, &action("admin")).await.expect("a price");
+        assert!(matches!(made, billing_domain::ports::ChangeOutcome::Done(_)), "{made:?}");
+        new.id
+    }
+
+    /// Learns, prepares and records, as ingest does; the book may be an older one.
+    pub(crate) async fn record(&self, usage: &[(Receipt, ReportedUsage)]) -> billing_domain::ports::RecordOutcome {
+        let book = self.worker.book().await.expect("a book");
+        self.record_with(&book, usage).await
+    }
+
+    pub(crate) async fn record_with(
+        &self,
+        book: &PriceBook,
+        usage: &[(Receipt, ReportedUsage)],
+    ) -> billing_domain::ports::RecordOutcome {
+        use billing_domain::ports::UsageLedger;
+        self.worker.prepare_partitions(now()).await.expect("partitions");
+        let seen: Vec<_> = usage.iter().filter_map(|(_, usage)| observation(usage)).collect();
+        self.worker.learn(&seen).await.expect("accounts are learned");
+        let directory = self.worker.directory().await.expect("a directory");
+        let deliveries: Vec<Delivery<'_>> = usage
+            .iter()
+            .map(|(receipt, usage)| Delivery { receipt: *receipt, raw: b"raw", content: Ok(usage.clone()) })
+            .collect();
+        let batch = prepare_batch(&deliveries, now(), &directory, book);
+        self.worker.record(&batch).await.expect("the batch is recorded")
+    }
+}
+
+pub(crate) fn now() -> Timestamp {
+    "2026-11-15T12:00:00Z".parse().unwrap()
+}
+
+pub(crate) fn day(text: &str) -> Day {
+    Day::parse(text).unwrap()
+}
+
+pub(crate) fn account(number: u128) -> AccountId {
+    AccountId(Uuid::from_u128(0xacc0_0000 + number))
+}
+
+pub(crate) fn tenant(number: u128) -> TenantId {
+    TenantId(Uuid::from_u128(0x7e00_0000 + number))
+}
+
+pub(crate) fn usd() -> Currency {
+    Currency::new("USD").unwrap()
+}
+
+/// The next place on the stream.
+pub(crate) fn receipt() -> Receipt {
+    Receipt { sequence: SEQUENCE.fetch_add(1, Ordering::Relaxed), published_at: now() }
+}
+
+/// Two segments to op-20 by a STARTER account of tenant 1.
+pub(crate) fn usage(of: AccountId, charged_at: &str) -> (Receipt, ReportedUsage) {
+    let usage = ReportedUsage {
+        message: MessageId(Uuid::new_v4()),
+        tenant: Some(tenant(1)),
+        account: of,
+        tier: Some(Tier::new("STARTER").unwrap()),
+        operator: OperatorId::new("op-20").unwrap(),
+        direction: Direction::Mt,
+        segments: SegmentCount::new(2).unwrap(),
+        currency: Some(usd()),
+        charged_at: charged_at.parse().unwrap(),
+        dlr_status: DlrStatus::Delivered,
+    };
+    (receipt(), usage)
+}
+
+pub(crate) fn price(tier: &str, operator: &str, unit_price: &str, from: &str, last: Option<&str>) -> NewPrice {
+    let operator = match operator {
+        "*" => OperatorMatch::Any,
+        operator => OperatorMatch::One(OperatorId::new(operator).unwrap()),
+    };
+    let terms = PriceTerms {
+        tier: Tier::new(tier).unwrap(),
+        account: None,
+        operator,
+        direction: Direction::Mt,
+        model: PricingModel::PerSegment,
+        charge_on: ChargeOn::AnyTerminal,
+        unit_price: Micros::parse(unit_price).unwrap(),
+        currency: usd(),
+        days: DayRange::inclusive(day(from), last.map(day)).unwrap(),
+    };
+    NewPrice { id: PriceId(Uuid::new_v4()), terms }
+}
+
+pub(crate) fn action(actor: &str) -> AdminAction {
+    AdminAction { actor: actor.into(), tenant: None, trace_id: "trace".into(), at: now(), idempotency: None }
+}

@@ -1,0 +1,124 @@
+//! Whether the process lives and is ready for work, and the two routes that tell.
+//!
+//! A process that answers lives. It is ready when every condition that anyone has named holds.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{App, HttpResponse, HttpServer};
+use serde_json::json;
+
+use crate::listen::{ListenError, listen};
+
+/// The conditions of readiness. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Health(Arc<Mutex<Vec<Condition>>>);
+
+/// One condition, held by who knows whether it is met. It stays when this is dropped.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    name: &'static str,
+    met: Arc<AtomicBool>,
+}
+
+impl Condition {
+    /// Says whether it is met.
+    pub fn set(&self, met: bool) {
+        self.met.store(met, Ordering::Relaxed);
+    }
+}
+
+impl Health {
+    /// A new condition of that name, not met yet. Several of one name must all be met.
+    #[must_use]
+    pub fn condition(&self, name: &'static str) -> Condition {
+        let condition = Condition { name, met: Arc::default() };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(condition.clone());
+        condition
+    }
+
+    /// The names of the conditions that are not met, each once.
+    #[must_use]
+    pub fn not_ready(&self) -> Vec<&'static str> {
+        let conditions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let unmet = conditions.iter().filter(|condition| !condition.met.load(Ordering::Relaxed));
+        let mut names: Vec<_> = unmet.map(|condition| condition.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// `GET /health/live` and `GET /health/ready`, for a server that has other routes too.
+    pub fn routes(&self, config: &mut ServiceConfig) {
+        let health = self.clone();
+        let ready = move || {
+            let not_ready = health.not_ready();
+            async move {
+                if not_ready.is_empty() {
+                    HttpResponse::Ok().json(json!({"status": "ok"}))
+                } else {
+                    HttpResponse::ServiceUnavailable().json(json!({"status": "unavailable", "notReady": not_ready}))
+                }
+            }
+        };
+        config
+            .route("/health/live", web::get().to(async || HttpResponse::Ok().json(json!({"status": "ok"}))))
+            .route("/health/ready", web::get().to(ready));
+    }
+}
+
+/// Serves the two routes alone, as long as the process lives.
+///
+/// # Errors
+/// [`ListenError`]. Must be called within a Tokio runtime.
+pub fn serve_health(addr: SocketAddr, health: Health) -> Result<(), ListenError> {
+    let listener = listen(addr, "health")?;
+    let server = HttpServer::new(move || App::new().configure(|config| health.routes(config)))
+        .workers(1)
+        .disable_signals()
+        .listen(listener)
+        .map_err(|error| ListenError::Failed(addr, "health", error))?
+        .run();
+    tokio::spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "the health server has ended");
+        }
+    });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::to_bytes;
+    use actix_web::test::{TestRequest, call_service, init_service};
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn readiness_names_what_is_missing() {
+        let health = Health::default();
+        let app = init_service(App::new().configure(|config| health.routes(config))).await;
+        let database = health.condition("database");
+        let (one, two) = (health.condition("events"), health.condition("events"));
+        for (met, path, status, body) in [
+            ([false, false, false], "/health/live", 200, r#"{"status":"ok"}"#),
+            (
+                [false, false, true],
+                "/health/ready",
+                503,
+                r#"{"notReady":["database","events"],"status":"unavailable"}"#,
+            ),
+            ([true, false, true], "/health/ready", 503, r#"{"notReady":["events"],"status":"unavailable"}"#),
+            ([true, true, true], "/health/ready", 200, r#"{"status":"ok"}"#),
+        ] {
+            database.set(met[0]);
+            one.set(met[1]);
+            two.set(met[2]);
+            let response = call_service(&app, TestRequest::get().uri(path).to_request()).await;
+            assert_eq!(response.status().as_u16(), status, "{path}");
+            assert_eq!(to_bytes(response.into_body()).await.unwrap(), body.as_bytes());
+        }
+    }
+}

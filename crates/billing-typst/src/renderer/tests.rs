@@ -1,0 +1,308 @@
+//! Looks at what stands on the pages: which texts, where, with which glyphs; and at the bytes of the file.
+
+// Positions on paper are floats in the typesetter.
+#![allow(clippy::float_arithmetic)]
+
+use typst::layout::{Frame, FrameItem, Point};
+
+use super::*;
+use crate::document::TaxLine;
+use crate::samples;
+
+/// Space around the text area, in points; a little less than the template has.
+const MARGIN: f64 = 45.0;
+/// Texts may touch by this much, in points: letters reach a little out of their line.
+const TOUCH: f64 = 1.2;
+
+/// A run of text on a page, with the corners of its ink in points.
+struct Run {
+    page: usize,
+    text: String,
+    left: f64,
+    top: f64,
+    right: f64,
+    bottom: f64,
+    missing_glyphs: usize,
+}
+
+fn runs(document: &InvoiceDocument) -> Vec<Run> {
+    let laid_out = Renderer::new().unwrap().layout(document).unwrap();
+    assert!(laid_out.warnings.is_empty(), "{}", joined(&laid_out.warnings));
+    let mut runs = Vec::new();
+    for (page, content) in laid_out.output.pages().iter().enumerate() {
+        collect(&content.frame, Point::zero(), page, &mut runs);
+        let (width, height) = (content.frame.width().to_pt(), content.frame.height().to_pt());
+        for run in runs.iter().filter(|run| run.page == page) {
+            let inside =
+                run.left >= MARGIN && run.right <= width - MARGIN && run.top >= 40.0 && run.bottom <= height - 20.0;
+            assert!(inside, "page {page}: {:?} leaves the text area", run.text);
+        }
+    }
+    runs
+}
+
+fn collect(frame: &Frame, origin: Point, page: usize, runs: &mut Vec<Run>) {
+    for (position, item) in frame.items() {
+        let at = origin + *position;
+        match item {
+            FrameItem::Group(group) => {
+                assert!(group.clip.is_none(), "something is clipped on page {page}");
+                collect(&group.frame, at + Point::new(group.transform.tx, group.transform.ty), page, runs);
+            }
+            FrameItem::Text(text) => {
+                let ink = text.bbox();
+                if ink.min.x.to_pt().is_finite() {
+                    runs.push(Run {
+                        page,
+                        text: text.text.to_string(),
+                        left: (at.x + ink.min.x).to_pt(),
+                        right: (at.x + ink.max.x).to_pt(),
+                        top: (at.y + ink.min.y.min(ink.max.y)).to_pt(),
+                        bottom: (at.y + ink.min.y.max(ink.max.y)).to_pt(),
+                        missing_glyphs: text.glyphs.iter().filter(|glyph| glyph.id == 0).count(),
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// All runs, one a line, without the invisible break opportunities.
+fn text_of(document: &InvoiceDocument) -> String {
+    let texts: Vec<String> = runs(document).into_iter().map(|run| run.text).collect();
+    texts.join("\n").replace(['\u{200b}', '\u{2007}', '\u{2008}'], "")
+}
+
+/// A combining mark is a run of its own, above or below the letter that it belongs to.
+fn is_mark(run: &Run) -> bool {
+    run.text.chars().count() <= 3 && run.text.contains(|c| matches!(c, '\u{300}'..='\u{36f}' | '\u{64b}'..='\u{65f}'))
+}
+
+fn sample(name: &str) -> InvoiceDocument {
+    samples::all().into_iter().find(|(n, _)| *n == name).unwrap().1
+}
+
+#[test]
+fn nothing_overlaps_and_no_glyph_is_missing() {
+    for (name, document) in samples::all() {
+        check_overlaps(name, &runs(&document));
+    }
+}
+
+fn check_overlaps(name: &str, runs: &[Run]) {
+    for (i, a) in runs.iter().enumerate() {
+        assert_eq!(a.missing_glyphs, 0, "{name}: {:?}", a.text);
+        for b in runs.iter().skip(i + 1).filter(|b| b.page == a.page && !is_mark(a) && !is_mark(b)) {
+            let across = a.right.min(b.right) - a.left.max(b.left);
+            let down = a.bottom.min(b.bottom) - a.top.max(b.top);
+            assert!(across < TOUCH || down < TOUCH, "{name}: {:?} and {:?} overlap", a.text, b.text);
+        }
+    }
+}
+
+#[test]
+fn page_breaks_fall_well_at_any_length() {
+    let mut document = sample("late-usage");
+    let (late, on_time): (Vec<_>, Vec<_>) = document.lines.clone().into_iter().partition(|line| line.late);
+    for count in 8..28 {
+        document.lines = on_time.iter().cycle().take(count).chain(&late).cloned().collect();
+        let runs = runs(&document);
+        let page_of = |text: &str| runs.iter().rev().find(|run| run.text == text).map(|run| run.page);
+        // A heading stays with its first line, a remark with its line, the total with the subtotal.
+        assert_eq!(page_of("Late usage of August 2026"), page_of("Aug 2026"), "{count}");
+        assert_eq!(page_of("Volume discount from 250,000 segments"), page_of("VOLUME"), "{count}");
+        assert_eq!(page_of("Subtotal"), page_of("Total"), "{count}");
+        check_overlaps(&format!("{count} lines"), &runs);
+    }
+}
+
+#[test]
+fn an_invoice_says_what_it_must() {
+    let check = |name: &str, wanted: &[&str]| {
+        let text = text_of(&sample(name));
+        for want in wanted {
+            assert!(text.contains(want), "{name}: {want:?} is not in {text}");
+        }
+    };
+    check(
+        "two-lines",
+        &[
+            "INV-2026-000123",
+            "Ghasi Communications Ltd",
+            "Kabul Microfinance Bank",
+            "1 November 2026",
+            "1 December 2026",
+            "1–31 October 2026",
+            "Oct 2026",
+            "AWCC",
+            "Per segment",
+            "0.0125",
+            "184,211",
+            "201,904",
+            "2,523.80",
+            "USD\u{a0}3,895.89",
+            "0193b2a8-7d1c-7c4e-9a52-0c1f7f9f2b11",
+            "Messages per day",
+            "Page 1 of 1",
+        ],
+    );
+    check("forty-lines", &["Page 1 of 2", "Page 2 of 2", "Business receipts tax 10 %", "Telecommunication fee 2.5 %"]);
+    check(
+        "late-usage",
+        &["Late usage of August 2026", "Late usage of September 2026", "Replaces INV-2026-000098", "−299.91"],
+    );
+    check("late-usage", &["Volume discount from 250,000 segments"]);
+    check("jpy", &["JPY\u{a0}", "1.25", "0.9005"]);
+    check("kwd", &["KWD\u{a0}", "1.250", "0.9005"]);
+    check("no-profile", &["5a0f8f5e-7f0e-4f0e-8d63-0f4d7c3d2a10"]);
+    check("right-to-left", &["د غږ مخابراتي خدمتونه", "افغان بیسیم", "ACME", "د پښتنو سوداګریزه شرکت ټولنه"]);
+    assert!(!text_of(&sample("no-profile")).contains("Account"), "the id that is the name is not printed twice");
+    assert!(!text_of(&sample("no-profile")).contains("Messages per day"), "no chart without data");
+}
+
+#[test]
+fn the_table_header_is_on_each_page() {
+    let runs = runs(&sample("forty-lines"));
+    for label in ["Month", "Operator", "Unit price", "Amount"] {
+        let pages: Vec<usize> = runs.iter().filter(|run| run.text == label).map(|run| run.page).collect();
+        assert_eq!(pages, [0, 1], "{label}");
+    }
+}
+
+#[test]
+fn late_lines_come_last_by_month() {
+    let text = text_of(&sample("late-usage"));
+    let at = |needle: &str| text.find(needle).unwrap();
+    assert!(at("Roshan") < at("Late usage of August 2026"));
+    assert!(at("Late usage of August 2026") < at("Aug 2026"));
+    assert!(at("Salaam") < at("Late usage of September 2026"));
+    assert!(at("Late usage of September 2026") < at("MTN"));
+}
+
+#[test]
+fn right_to_left_texts_end_at_the_right() {
+    let runs = runs(&sample("right-to-left"));
+    let edge =
+        |start: &str| runs.iter().find(|run| run.text.starts_with(start)).map(|run| (run.left, run.right)).unwrap();
+    // Two lines of one address: the shorter one begins further to the right, both end where the block does.
+    let (longer, shorter) = (edge("کابل"), edge("شهر"));
+    assert!((longer.1 - shorter.1).abs() < 3.0, "{longer:?} {shorter:?}");
+    let name = runs.iter().find(|run| run.text.starts_with("د غږ")).unwrap();
+    assert!(name.left >= MARGIN && (name.right - longer.1).abs() < 3.0);
+}
+
+#[test]
+fn hostile_texts_are_printed_as_they_are() {
+    let text = text_of(&sample("hostile"));
+    for want in [
+        "#eval(\"1\")",
+        "*bold*",
+        "#read(\"/etc/passwd\")",
+        "$x^2$",
+        "@ref",
+        "<label>",
+        "`raw`",
+        "#import",
+        "= Heading",
+        "// comment",
+    ] {
+        assert!(text.contains(want), "{want:?} is not in {text}");
+    }
+    assert!(!text.contains(['\u{202e}', '\u{0}', '\u{1b}', '漢', '\u{e000}']), "{text}");
+    assert!(text.contains('□'));
+}
+
+#[test]
+fn the_same_document_gives_the_same_bytes() {
+    let renderer = Renderer::new().unwrap();
+    for name in ["forty-lines", "right-to-left", "hostile"] {
+        let document = sample(name);
+        let first = renderer.render(&document).unwrap();
+        assert!(first == renderer.render(&document).unwrap(), "{name}: twice with one renderer");
+        assert!(first == Renderer::new().unwrap().render(&document).unwrap(), "{name}: with another renderer");
+    }
+}
+
+#[test]
+fn threads_share_one_renderer() {
+    let renderer = Renderer::new().unwrap();
+    let document = sample("two-lines");
+    let alone = renderer.render(&document).unwrap();
+    std::thread::scope(|scope| {
+        let tasks: Vec<_> = (0..4).map(|_| scope.spawn(|| renderer.render(&document).unwrap())).collect();
+        for task in tasks {
+            assert!(task.join().unwrap() == alone);
+        }
+    });
+}
+
+#[test]
+fn many_invoices_after_each_other() {
+    let renderer = Renderer::new().unwrap();
+    let mut document = sample("two-lines");
+    let mut sizes = Vec::new();
+    for i in 0..50 {
+        document.invoice_number = format!("INV-2026-{i:06}");
+        sizes.push(renderer.render(&document).unwrap().len());
+    }
+    assert!(sizes.iter().all(|size| (10_000..60_000).contains(size)), "{sizes:?}");
+}
+
+#[test]
+fn the_file_is_tagged_pdf_a() {
+    let pdf = Renderer::new().unwrap().render(&sample("two-lines")).unwrap();
+    let has = |needle: &str| pdf.windows(needle.len()).any(|window| window == needle.as_bytes());
+    for needle in [
+        "%PDF-1.7",
+        "<pdfaid:part>3</pdfaid:part>",
+        "<pdfaid:conformance>A</pdfaid:conformance>",
+        "2026-11-01T00:00:00",
+        "/StructTreeRoot",
+        "/Lang(en)",
+        "/S/Table",
+        "/S/TH",
+        "/Alt(QR code with the invoice id 0193b2a8-7d1c-7c4e-9a52-0c1f7f9f2b11)",
+        "/Alt(Bar chart of messages per day.",
+    ] {
+        assert!(has(needle), "{needle}");
+    }
+}
+
+#[test]
+fn what_cannot_be_printed_is_refused() {
+    let renderer = Renderer::new().unwrap();
+    let check = |change: fn(&mut InvoiceDocument), want: &str| {
+        let mut document = sample("two-lines");
+        change(&mut document);
+        assert_eq!(renderer.render(&document).unwrap_err().to_string(), want);
+    };
+    check(
+        |d| d.lines = vec![d.lines[0].clone(); MAX_LINES + 1],
+        "invoice INV-2026-000123 has 5001 lines, more than the 5000 that a document may hold",
+    );
+    check(|d| d.lines[0].usage_month.1 = 0, "invoice INV-2026-000123 cannot be printed because of its usage month");
+    check(|d| d.minor_digits = 7, "invoice INV-2026-000123 cannot be printed because of its minor digits");
+    check(
+        |d| d.taxes = vec![TaxLine { label: "VAT".to_owned(), rate_percent: "1".to_owned(), amount_minor: 1 }; 21],
+        "invoice INV-2026-000123 cannot be printed because of its number of taxes",
+    );
+    check(|d| d.invoice_id = "x".repeat(5_000), "invoice INV-2026-000123 cannot be printed because of its invoice id");
+    // A refused document leaves the renderer as it was.
+    assert!(renderer.render(&sample("two-lines")).is_ok());
+}
+
+#[test]
+fn an_empty_document_is_still_a_page() {
+    let mut document = sample("two-lines");
+    document.lines.clear();
+    document.daily.clear();
+    document.seller = crate::Party::default();
+    document.customer = crate::Party::default();
+    document.invoice_number.clear();
+    document.invoice_id.clear();
+    document.currency.clear();
+    document.taxes = vec![TaxLine { label: String::new(), rate_percent: String::new(), amount_minor: 0 }];
+    assert!(text_of(&document).contains("Page 1 of 1"));
+    assert!(Renderer::new().unwrap().render(&document).is_ok());
+}
