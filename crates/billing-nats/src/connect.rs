@@ -17,8 +17,9 @@ use crate::publisher::InvoicePublisher;
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Of one request to JetStream, and of one published message's acknowledgement.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Of one request to JetStream, and of one published message's acknowledgement. Short, because an answer that was lost
+/// with a leader does not come later, and the next leader is there within seconds.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection whose other end is gone without a word is found dead after three of these.
 const PING_INTERVAL: Duration = Duration::from_secs(2);
 const RECONNECT_MS_MAX: u64 = 2_000;

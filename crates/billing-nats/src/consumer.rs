@@ -55,8 +55,8 @@ impl Lag {
 /// The consumer of usage events.
 #[derive(Clone)]
 pub struct EventConsumer {
-    context: Context,
-    config: ConsumerConfig,
+    pub(crate) context: Context,
+    pub(crate) config: ConsumerConfig,
 }
 
 impl EventConsumer {

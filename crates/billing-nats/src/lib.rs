@@ -11,6 +11,7 @@ mod decode;
 mod error;
 mod publisher;
 mod puller;
+mod watermark;
 
 pub use batch::{Batch, KeepAlive};
 pub use connect::{BoxError, Nats};

@@ -5,8 +5,8 @@ use std::io;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Libraries whose own lines would repeat, in other words, the errors that are reported anyway.
-const SILENCED: [&str; 2] = ["rustify=off", "vaultrs=off"];
+/// Libraries whose own lines only repeat, in other words, what is reported anyway.
+const SILENCED: [&str; 3] = ["actix_server=warn", "rustify=off", "vaultrs=off"];
 
 /// Logs cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ impl LogFilter {
 impl Default for LogFilter {
     /// `info`.
     fn default() -> Self {
-        Self(EnvFilter::new("info,rustify=off,vaultrs=off"))
+        Self(EnvFilter::new(format!("info,{}", SILENCED.join(","))))
     }
 }
 

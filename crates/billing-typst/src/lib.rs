@@ -8,6 +8,7 @@ mod document;
 mod error;
 mod fonts;
 mod format;
+mod invoice_renderer;
 mod locale;
 mod qr;
 mod renderer;
@@ -17,6 +18,7 @@ mod world;
 
 pub use document::{DocumentLine, InvoiceDocument, Locale, Party, TaxLine};
 pub use error::{RenderError, SetupError};
+pub use invoice_renderer::TypstRenderer;
 pub use renderer::{MAX_LINES, Renderer};
 
 // The samples are an example's, which knows this crate by its name.

@@ -145,3 +145,71 @@ async fn read(path: &PathBuf) -> Result<Vec<u8>, JwksError> {
     }
     Ok(document)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    const GOOD: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","alg":"EdDSA","use":"sig",
+        "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+    /// Answers each request by its path, until the test ends.
+    fn serve() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let good = format!("{address}/good");
+        std::thread::spawn(move || {
+            for mut connection in listener.incoming().flatten() {
+                let mut head = [0; 2_048];
+                let read = connection.read(&mut head).unwrap_or_default();
+                let head = String::from_utf8_lossy(&head[..read]).into_owned();
+                let (status, location, body) = match head.split(' ').nth(1).unwrap_or_default() {
+                    "/good" => ("200 OK", "", GOOD.to_owned()),
+                    "/moved" => ("302 Found", good.as_str(), String::new()),
+                    "/broken" => ("500 Oops", "", GOOD.to_owned()),
+                    "/large" => ("200 OK", "", " ".repeat(300 * 1_024)),
+                    "/empty" => ("200 OK", "", r#"{"keys":[]}"#.to_owned()),
+                    _ => ("200 OK", "", "<html>".to_owned()),
+                };
+                let length = body.len();
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nlocation: {location}\r\nconnection: close\r\n\r\n{body}"
+                );
+                let _left_early = connection.write_all(answer.as_bytes());
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn only_a_whole_key_set_replaces_the_last_good_one() {
+        let address = serve();
+        let jwks = |source| Jwks { source, ..Jwks::new(JwksSource::File(PathBuf::new())).unwrap() };
+        for (path, expected) in [
+            ("good", None),
+            ("moved", Some("the document of the token keys is no JSON Web Key Set")),
+            ("broken", Some("the token keys cannot be fetched")),
+            ("large", Some("the document of the token keys has more than 262144 bytes")),
+            ("empty", Some("the document of the token keys is no JSON Web Key Set")),
+            ("garbage", Some("the document of the token keys is no JSON Web Key Set")),
+        ] {
+            let mut jwks = jwks(JwksSource::Url(format!("{address}/good")));
+            jwks.refresh().await.unwrap();
+            jwks.source = JwksSource::Url(format!("{address}/{path}"));
+            match (jwks.refresh().await, expected) {
+                (Ok(()), None) => {}
+                (Err(error), Some(told)) => {
+                    let error = billing_runtime::chain(&error);
+                    assert!(error.contains(told) && !error.contains(path), "{path}: {error}");
+                }
+                (outcome, _) => panic!("{path}: {outcome:?}"),
+            }
+            assert!(!jwks.keys().is_empty(), "{path}");
+        }
+        let nowhere = jwks(JwksSource::File("/nowhere/jwks.json".into()));
+        assert!(matches!(nowhere.refresh().await, Err(JwksError::File(_))));
+    }
+}

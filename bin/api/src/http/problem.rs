@@ -158,6 +158,7 @@ impl Kind {
 
 /// Where a refused value stood.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[schema(as = FieldPlace)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Place {
     /// The JSON body.

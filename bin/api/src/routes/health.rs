@@ -10,6 +10,7 @@ use crate::services::Services;
 
 /// How it is.
 #[derive(Serialize, ToSchema)]
+#[schema(as = Health)]
 #[serde(rename_all = "camelCase")]
 struct HealthView {
     /// `ok` or `unavailable`.

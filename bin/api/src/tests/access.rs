@@ -54,7 +54,7 @@ async fn every_route_lets_in_exactly_its_scope_and_roles() {
         for scope in SCOPES {
             for roles in roles() {
                 let claims = json!({"scope": scope, "roles": roles});
-                let status = world.send(&ask.clone().claims(claims)).await.status;
+                let status = world.send(&ask.clone().claims(&claims)).await.status;
                 let allowed = is_allowed(route.path, scope, &roles);
                 assert_eq!(status != 403, allowed, "{} {path} {scope:?} {roles:?}: {status}", route.method);
                 assert_ne!(status, 401);
@@ -73,7 +73,7 @@ async fn customers_need_a_tenant_and_an_account() {
         (json!({"tenant_id": null, "roles": ["platform.admin"]}), 200),
         (json!({"account_id": null, "roles": ["platform.admin"]}), 422),
     ] {
-        let reply = world.send(&Ask::get("/v1/billing/usage").claims(claims.clone())).await;
+        let reply = world.send(&Ask::get("/v1/billing/usage").claims(&claims)).await;
         assert_eq!(reply.status, expected, "{claims}");
     }
 }
@@ -93,7 +93,7 @@ async fn headers_that_contradict_the_token_are_refused() {
         (json!({"tenant_id": null, "roles": ["platform.admin"]}), vec![("X-Tenant-Id", tenant.as_str())], 403),
         (json!({}), vec![("X-Consumer-Custom-Id", other.as_str())], 200),
     ] {
-        let ask = Ask::get("/v1/billing/usage").claims(claims);
+        let ask = Ask::get("/v1/billing/usage").claims(&claims);
         let ask = headers.iter().fold(ask, |ask, (name, value)| ask.header(name, value));
         assert_eq!(world.send(&ask).await.status, expected, "{headers:?}");
     }

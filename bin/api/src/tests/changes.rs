@@ -175,7 +175,7 @@ async fn an_idempotency_key_has_one_effect() {
     let other_tenant = json!({"tenant_id": null, "scope": "billing:admin", "roles": ["platform.admin"]});
     let with_claims = |claims: &Value, tier: &str| {
         let body = with(price(), &json!({"accountTier": tier}));
-        Ask::new("POST", PRICING).claims(claims.clone()).json(&body).header("Idempotency-Key", "k-1")
+        Ask::new("POST", PRICING).claims(claims).json(&body).header("Idempotency-Key", "k-1")
     };
     for (why, ask, expected) in [
         ("another body", ask(PRICING, "k-1", &other), (422, "idempotency-key-reused")),

@@ -133,5 +133,5 @@ async fn too_much_at_once_is_told_to_come_back() {
         assert!(work.await.is_ok());
     }
     let claims = json!({"scope": "billing:read", "roles": ["account.viewer"]});
-    assert_eq!(world.send(&Ask::get("/v1/billing/usage").claims(claims)).await.status, 200);
+    assert_eq!(world.send(&Ask::get("/v1/billing/usage").claims(&claims)).await.status, 200);
 }

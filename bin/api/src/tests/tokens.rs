@@ -71,10 +71,10 @@ impl Issuer {
     }
 
     /// A good token with these claims beside the usual ones; a null takes a usual one away.
-    pub(super) fn token(&self, signer: Signer, claims: Value) -> String {
+    pub(super) fn token(&self, signer: Signer, claims: &Value) -> String {
         let (key, algorithm, kid) = self.key(signer);
         let header = Header { kid: Some(kid.into()), ..Header::new(algorithm) };
-        jsonwebtoken::encode(&header, &with_usual(&claims), key).unwrap()
+        jsonwebtoken::encode(&header, &with_usual(claims), key).unwrap()
     }
 
     fn signed(&self, signer: Signer, header: impl FnOnce(&mut Header)) -> String {
@@ -151,7 +151,7 @@ async fn tokens_are_believed_for_their_signature_and_claims_only() {
         ("account is a number", json!({"account_id": 7}), 401),
     ] {
         for signer in [Signer::Rs256, Signer::Es256, Signer::EdDsa] {
-            let token = Issuer::ours().token(signer, claims.clone());
+            let token = Issuer::ours().token(signer, &claims);
             let status = status_of(&world, Ask::get("/v1/billing/usage").bearer(&token)).await;
             assert_eq!(status, expected, "{why}, {signer:?}");
         }
@@ -171,7 +171,7 @@ async fn forged_tokens_are_refused_without_a_word_and_without_a_request_elsewher
         let header = Header { kid: Some(kid.into()), ..Header::new(Algorithm::HS256) };
         jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(secret)).unwrap()
     };
-    let good = ours.token(Signer::Es256, json!({}));
+    let good = ours.token(Signer::Es256, &json!({}));
     let (body, signature) = good.rsplit_once('.').unwrap();
     let evil_jwk = Jwk::from_encoding_key(&evil.ec, Algorithm::ES256).unwrap();
     for (why, token) in [
@@ -181,8 +181,8 @@ async fn forged_tokens_are_refused_without_a_word_and_without_a_request_elsewher
         ("HS256 with the modulus", hs256("rsa", public.as_bytes())),
         ("HS256 with its bytes", hs256("rsa", &URL_SAFE_NO_PAD.decode(&public).unwrap())),
         ("HS256 with the set's own secret", hs256("secret", b"secret")),
-        ("wrong key", evil.token(Signer::Es256, json!({}))),
-        ("wrong RSA key", evil.token(Signer::Rs256, json!({}))),
+        ("wrong key", evil.token(Signer::Es256, &json!({}))),
+        ("wrong RSA key", evil.token(Signer::Rs256, &json!({}))),
         ("another key's id", ours.signed(Signer::Es256, |header| header.kid = Some("rsa".into()))),
         ("another algorithm of the key", encoded(&json!({"alg": "RS512", "kid": "rsa"}), &claims, signature)),
         ("unknown kid", ours.signed(Signer::Es256, |header| header.kid = Some("nobody".into()))),
@@ -205,7 +205,7 @@ async fn forged_tokens_are_refused_without_a_word_and_without_a_request_elsewher
 #[actix_web::test]
 async fn there_is_one_place_for_the_token() {
     let world = World::new().await;
-    let good = Issuer::ours().token(Signer::Es256, json!({}));
+    let good = Issuer::ours().token(Signer::Es256, &json!({}));
     let ask = || Ask::get("/v1/billing/usage");
     for (why, ask, expected) in [
         ("bearer", ask().header("Authorization", &format!("bearer {good}")), 200),
@@ -237,7 +237,7 @@ async fn new_keys_are_fetched_once_and_bad_ones_never_taken() {
         200,
         "an unknown key is looked for"
     );
-    let before = old.token(Signer::Es256, json!({}));
+    let before = old.token(Signer::Es256, &json!({}));
     assert_eq!(status_of(&world, Ask::get("/v1/billing/usage").bearer(&before)).await, 401, "an old key is gone");
     // The clock stands still, so no second look is due, whatever stands there now.
     world.publish(&old.jwks());

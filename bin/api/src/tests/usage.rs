@@ -71,7 +71,7 @@ async fn staff_see_cost_and_margin_and_are_noted() {
     {
         let uri = format!("/v1/billing/usage?accountId={ACCOUNT}&granularity=month&operatorId={operator}");
         let claims = json!({"account_id": null, "roles": ["platform.finance"]});
-        let traced = Ask::get(&uri).claims(claims);
+        let traced = Ask::get(&uri).claims(&claims);
         let traced = traced.header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
         let reply = world.send(&traced).await;
         assert_eq!(reply.status, 200, "{}", reply.text);
@@ -86,7 +86,7 @@ async fn staff_see_cost_and_margin_and_are_noted() {
     assert_eq!(noted[0].action.trace_id, "4bf92f3577b34da6a3ce929d0e0e4736");
     // Their own account is nobody else's business.
     let own = json!({"roles": ["platform.finance"]});
-    assert_eq!(world.send(&Ask::get("/v1/billing/usage").claims(own)).await.status, 200);
+    assert_eq!(world.send(&Ask::get("/v1/billing/usage").claims(&own)).await.status, 200);
     assert_eq!(world.memory.noted_reads().len(), 2);
 }
 

@@ -125,17 +125,17 @@ impl Ask {
 
     /// As the account `account` of the tenant, who may read.
     pub(super) fn customer(self, account: Uuid) -> Self {
-        self.claims(json!({"account_id": account, "scope": "billing:read", "roles": ["account.viewer"]}))
+        self.claims(&json!({"account_id": account, "scope": "billing:read", "roles": ["account.viewer"]}))
     }
 
     /// As staff who may read and change everything.
     pub(super) fn staff(self) -> Self {
         let scope = "billing:read billing:admin";
-        self.claims(json!({"scope": scope, "roles": ["platform.billing_admin"]}))
+        self.claims(&json!({"scope": scope, "roles": ["platform.billing_admin"]}))
     }
 
     /// With a good token of these claims, beside those that every token has.
-    pub(super) fn claims(self, claims: Value) -> Self {
+    pub(super) fn claims(self, claims: &Value) -> Self {
         self.bearer(&Issuer::ours().token(Signer::Es256, claims))
     }
 

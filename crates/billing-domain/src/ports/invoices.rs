@@ -28,6 +28,8 @@ pub struct Billable {
     pub unrated: u64,
     /// Open messages without an operator cost.
     pub uncosted: u64,
+    /// Whether the account's legal name is known; its id is printed otherwise.
+    pub is_named: bool,
 }
 
 /// An invoice to draft.

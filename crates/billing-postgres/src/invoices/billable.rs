@@ -35,6 +35,8 @@ struct MonthRow {
     is_open: bool,
     #[diesel(sql_type = BigInt)]
     uncosted: i64,
+    #[diesel(sql_type = Bool)]
+    is_named: bool,
 }
 
 #[derive(diesel::QueryableByName)]
@@ -59,9 +61,11 @@ impl Transaction for ListBillable {
                 WHERE sealed_by IS NULL AND day < $1 AND ($2::uuid IS NULL OR account_id = $2)
                 GROUP BY tenant_id, account_id, currency, date_trunc('month', day)::date
             )
-            SELECT tenant_id, account_id, currency, month, true AS is_open, uncosted FROM open
+            SELECT tenant_id, account_id, currency, month, true AS is_open, uncosted,
+                EXISTS (SELECT FROM billing.account_parties p WHERE p.account_id = open.account_id) AS is_named
+            FROM open
             UNION ALL
-            SELECT i.tenant_id, i.account_id, i.currency, i.period_start, false, 0
+            SELECT i.tenant_id, i.account_id, i.currency, i.period_start, false, 0, false
             FROM billing.invoices i
             WHERE i.status <> 'VOID'
                 AND EXISTS (SELECT FROM open WHERE open.account_id = i.account_id AND open.currency = i.currency)
@@ -97,10 +101,12 @@ fn collect(months: &[MonthRow], unrated: &[UnratedRow]) -> Result<Vec<Billable>,
             invoiced: BTreeSet::new(),
             unrated: waiting,
             uncosted: 0,
+            is_named: false,
         });
         let month = TABLE.day("day", row.month)?.month();
         let months = if row.is_open { &mut billable.open } else { &mut billable.invoiced };
         months.insert(month);
+        billable.is_named |= row.is_named;
         billable.uncosted += TABLE.count("uncosted", row.uncosted)?;
     }
     Ok(found.into_values().collect())

@@ -126,7 +126,7 @@ fn no_profile() -> InvoiceDocument {
     document
 }
 
-pub(crate) fn invoice(lines: Vec<DocumentLine>) -> InvoiceDocument {
+fn invoice(lines: Vec<DocumentLine>) -> InvoiceDocument {
     let subtotal_minor = lines.iter().map(|line| line.amount_minor).sum();
     let first = date(2026, 10, 1);
     let daily =
@@ -170,13 +170,7 @@ pub(crate) fn invoice(lines: Vec<DocumentLine>) -> InvoiceDocument {
     }
 }
 
-pub(crate) fn line(
-    operator: &str,
-    direction: &str,
-    unit_price_micros: i64,
-    messages: u64,
-    segments: u64,
-) -> DocumentLine {
+fn line(operator: &str, direction: &str, unit_price_micros: i64, messages: u64, segments: u64) -> DocumentLine {
     DocumentLine {
         usage_month: (2026, 10),
         late: false,

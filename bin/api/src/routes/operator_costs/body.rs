@@ -46,11 +46,11 @@ pub(super) struct DraftBody {
 pub(super) struct ChangeBody {
     /// 0 to 999999.999999, at most six decimals, in quotes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "0.0080", pattern = r"^0*\d{1,6}(\.\d{1,6})?$")]
+    #[schema(nullable = false, example = "0.0080", pattern = r"^0*\d{1,6}(\.\d{1,6})?$")]
     pub(super) cost_per_segment: Option<String>,
     /// First day of the new version, inclusive, UTC; default: tomorrow, or when the cost begins if that is later.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = Date, example = "2026-12-01")]
+    #[schema(nullable = false, format = Date, example = "2026-12-01")]
     pub(super) effective_from: Option<String>,
     /// Last day, inclusive, UTC; absent: as before; null: no end.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -61,19 +61,19 @@ pub(crate) struct PriceDraft {
 pub(crate) struct PriceChange {
     /// 0 to 999999.999999, at most six decimals, in quotes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "0.0115", pattern = r"^0*\d{1,6}(\.\d{1,6})?$")]
+    #[schema(nullable = false, example = "0.0115", pattern = r"^0*\d{1,6}(\.\d{1,6})?$")]
     pub(super) unit_price: Option<String>,
     /// `PER_SEGMENT` or `FLAT_PER_MESSAGE`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(pattern = "^(PER_SEGMENT|FLAT_PER_MESSAGE)$")]
+    #[schema(nullable = false, pattern = "^(PER_SEGMENT|FLAT_PER_MESSAGE)$")]
     pub(super) pricing_model: Option<String>,
     /// `ANY_TERMINAL` or `DELIVERED`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(pattern = "^(ANY_TERMINAL|DELIVERED)$")]
+    #[schema(nullable = false, pattern = "^(ANY_TERMINAL|DELIVERED)$")]
     pub(super) charge_on: Option<String>,
     /// First day of the new version, inclusive, UTC; default: tomorrow, or when the price begins if that is later.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = Date, example = "2026-12-01")]
+    #[schema(nullable = false, format = Date, example = "2026-12-01")]
     pub(super) effective_from: Option<String>,
     /// Last day, inclusive, UTC; absent: as before; null: no end.
     #[serde(skip_serializing_if = "Option::is_none")]

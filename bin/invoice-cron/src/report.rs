@@ -1,0 +1,146 @@
+//! What the run tells at its end: lines for a person, or one JSON object for a machine.
+
+use std::io::Write as _;
+
+use billing_domain::Month;
+use billing_domain::invoicing::{InvoiceLine, subtotal};
+use billing_domain::ports::DraftRequest;
+use serde::Serialize;
+
+use crate::plan::Note;
+use crate::run::Outcome;
+
+/// The whole report.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report {
+    period: String,
+    dry_run: bool,
+    issued: u64,
+    elsewhere: u64,
+    failed: Vec<FailedAccount>,
+    held: Vec<String>,
+    unrated: Vec<AccountCount>,
+    uncosted: Vec<AccountCount>,
+    without_name: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    would_issue: Vec<Preview>,
+    seconds: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FailedAccount {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<String>,
+    invoices: Vec<String>,
+    reason: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AccountCount {
+    account_id: String,
+    messages: u64,
+}
+
+/// An invoice that a dry run would issue.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Preview {
+    account_id: String,
+    period: String,
+    currency: String,
+    lines: usize,
+    messages: u64,
+    subtotal: String,
+}
+
+impl Preview {
+    /// What a draft would come to.
+    pub(crate) fn of(request: &DraftRequest, lines: &[InvoiceLine]) -> anyhow::Result<Self> {
+        Ok(Self {
+            account_id: request.account.to_string(),
+            period: request.month.to_string(),
+            currency: request.currency.to_string(),
+            lines: lines.len(),
+            messages: lines.iter().map(|line| line.messages).sum(),
+            subtotal: subtotal(lines, request.currency)?.to_string(),
+        })
+    }
+}
+
+impl Report {
+    pub(crate) fn new(period: Month, outcome: &Outcome, notes: &[Note], seconds: u64) -> Self {
+        let failed = outcome.failures.iter().map(|failure| FailedAccount {
+            account_id: failure.job.account.map(|account| account.to_string()),
+            invoices: failure.job.unfinished.iter().map(ToString::to_string).collect(),
+            reason: failure.reason.clone(),
+        });
+        let count = |of: fn(&Note) -> u64| {
+            let counted = notes.iter().filter(move |note| of(note) > 0);
+            counted.map(|note| AccountCount { account_id: note.account.to_string(), messages: of(note) }).collect()
+        };
+        let accounts = |which: fn(&Note) -> bool| {
+            notes.iter().filter(move |note| which(note)).map(|note| note.account.to_string()).collect()
+        };
+        Self {
+            period: period.to_string(),
+            dry_run: false,
+            issued: outcome.counts.invoiced,
+            elsewhere: outcome.counts.skipped,
+            failed: failed.collect(),
+            held: accounts(|note| note.is_held),
+            unrated: count(|note| note.unrated),
+            uncosted: count(|note| note.uncosted),
+            without_name: accounts(|note| note.is_nameless),
+            would_issue: Vec::new(),
+            seconds,
+        }
+    }
+
+    pub(crate) fn dry(period: Month, would_issue: Vec<Preview>, notes: &[Note], seconds: u64) -> Self {
+        Self { dry_run: true, would_issue, ..Self::new(period, &Outcome::default(), notes, seconds) }
+    }
+
+    /// Prints it to standard output.
+    pub(crate) fn print(&self, as_json: bool) -> anyhow::Result<()> {
+        let mut out = std::io::stdout().lock();
+        if as_json {
+            serde_json::to_writer(&mut out, self)?;
+            return Ok(writeln!(out)?);
+        }
+        for note in &self.unrated {
+            let held = if self.held.contains(&note.account_id) { ", held" } else { "" };
+            writeln!(out, "account {}: {} messages without a price{held}", note.account_id, note.messages)?;
+        }
+        for note in &self.uncosted {
+            writeln!(out, "account {}: {} messages without an operator cost", note.account_id, note.messages)?;
+        }
+        for account in &self.without_name {
+            writeln!(out, "account {account}: no legal name is known, its id is printed")?;
+        }
+        for would in &self.would_issue {
+            let Preview { account_id, period, currency, lines, messages, subtotal } = would;
+            writeln!(out, "account {account_id}, {period}: {subtotal} {currency}, {lines} lines, {messages} messages")?;
+        }
+        for failed in &self.failed {
+            let who = failed.account_id.as_deref().map_or("draft".to_owned(), |account| format!("account {account}"));
+            writeln!(out, "{who} {}: {}", failed.invoices.join(" "), failed.reason)?;
+        }
+        let Self { period, issued, elsewhere, seconds, .. } = self;
+        if self.dry_run {
+            return Ok(writeln!(
+                out,
+                "{period}: {} invoices would be issued; nothing was written",
+                self.would_issue.len()
+            )?);
+        }
+        let (failed, held) = (self.failed.len(), self.held.len());
+        writeln!(
+            out,
+            "{period}: {issued} issued, {elsewhere} done elsewhere, {failed} failed, {held} held, in {seconds} s"
+        )?;
+        Ok(())
+    }
+}

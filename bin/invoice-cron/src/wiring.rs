@@ -1,0 +1,132 @@
+//! Puts the run together: configuration, adapters, plan, run, record.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use billing_domain::Month;
+use billing_domain::ports::{Clock as _, InvoiceStore as _, RunCounts, RunResult};
+use billing_nats::{BoxError, CONSUMER, ConsumerConfig, EventConsumer, Nats, STREAM};
+use billing_postgres::{DatabaseCredentials, Postgres};
+use billing_runtime::{Credentials, Env, Shutdown, SystemClock};
+use billing_s3::{S3Credentials, S3Documents};
+use billing_typst::TypstRenderer;
+use uuid::Uuid;
+
+use crate::arguments::Arguments;
+use crate::config::Config;
+use crate::plan::{Plan, plan};
+use crate::progress::Progress;
+use crate::report::{Preview, Report};
+use crate::run::{Outcome, Tools, run as run_jobs};
+use crate::watermark;
+
+/// Some accounts failed: a rerun finishes them.
+const SOME_FAILED: u8 = 2;
+
+/// Bills; the exit code says how far it came. An error means that nothing could run.
+pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let began = Instant::now();
+    let (log, config) = Config::read(Env::of_process())?;
+    billing_runtime::start_telemetry(log)?;
+    let shutdown = Shutdown::on_signals().context("cannot listen to signals")?;
+    let now = SystemClock.now();
+    let period = arguments.period.unwrap_or_else(|| Month::of(now).previous());
+    if period >= Month::of(now) {
+        bail!("{period} is not over yet: --period names a month that is");
+    }
+    let store = database(&config).await?;
+    let progress = Progress::new(arguments.json);
+    let run = Uuid::new_v4();
+    if !arguments.dry_run {
+        store.begin_run(run, period, now).await?;
+    }
+    let result = work(arguments, config, period, &store, progress, &shutdown, began).await;
+    if !arguments.dry_run {
+        let (ended, counts) = match &result {
+            Ok(outcome) => (ended(outcome), outcome.counts),
+            Err(_) => (RunResult::Error, RunCounts::default()),
+        };
+        store.end_run(run, SystemClock.now(), ended, counts).await?;
+    }
+    let code = match ended(&result?) {
+        RunResult::Ok => ExitCode::SUCCESS,
+        RunResult::Partial | RunResult::Error => ExitCode::from(SOME_FAILED),
+    };
+    Ok(code)
+}
+
+fn ended(outcome: &Outcome) -> RunResult {
+    if outcome.failures.is_empty() && !outcome.is_cut_short { RunResult::Ok } else { RunResult::Partial }
+}
+
+async fn work(
+    arguments: &Arguments,
+    config: Config,
+    period: Month,
+    store: &Postgres,
+    progress: Progress,
+    shutdown: &Shutdown,
+    began: Instant,
+) -> anyhow::Result<Outcome> {
+    let documents = documents(&config).await?;
+    if !arguments.allow_lag {
+        let consumer = consumer(&config.nats_urls, &config.credentials).await?;
+        watermark::wait(&consumer, config.lag_for, shutdown, &progress).await?;
+    }
+    let planned = plan(store, period, arguments.account_id, arguments.hold_unrated, SystemClock.now()).await?;
+    if arguments.dry_run {
+        let previews = preview(store, &planned).await?;
+        progress.end();
+        Report::dry(period, previews, &planned.notes, began.elapsed().as_secs()).print(arguments.json)?;
+        return Ok(Outcome::default());
+    }
+    let Plan { jobs, invoices, notes } = planned;
+    progress.begin(invoices);
+    let renderer = TypstRenderer::new()?;
+    let tools = Arc::new(Tools {
+        store: store.clone(),
+        renderer,
+        documents,
+        clock: SystemClock,
+        terms: config.terms,
+        progress,
+    });
+    let outcome = run_jobs(Arc::clone(&tools), jobs, config.parallel, config.retry_for, shutdown).await;
+    tools.progress.end();
+    Report::new(period, &outcome, &notes, began.elapsed().as_secs()).print(arguments.json)?;
+    Ok(outcome)
+}
+
+async fn preview(store: &Postgres, planned: &Plan) -> anyhow::Result<Vec<Preview>> {
+    let mut previews = Vec::new();
+    for request in planned.jobs.iter().flat_map(|job| &job.due) {
+        previews.push(Preview::of(request, &store.preview(request).await?)?);
+    }
+    Ok(previews)
+}
+
+async fn database(config: &Config) -> anyhow::Result<Postgres> {
+    let [username, password] = config.credentials.read("database-worker", ["username", "password"]).await?;
+    let login = DatabaseCredentials { username: username.expose().into(), password: password.expose().into() };
+    Ok(Postgres::connect(&config.database, &login)?)
+}
+
+async fn documents(config: &Config) -> anyhow::Result<S3Documents> {
+    let [access_key, secret_key] = config.credentials.read("s3", ["access_key", "secret_key"]).await?;
+    let keys = S3Credentials { access_key: access_key.expose().into(), secret_key: secret_key.expose().into() };
+    Ok(S3Documents::new(&config.s3, &keys)?)
+}
+
+async fn consumer(urls: &[String], credentials: &Credentials) -> anyhow::Result<EventConsumer> {
+    let found = credentials.read_optional("nats", ["creds"]).await?;
+    let creds = found.map(|[creds]| creds.expose().to_owned());
+    let read = move || {
+        let creds = creds.clone();
+        async move { Ok::<_, BoxError>(creds) }
+    };
+    let nats = Nats::connect(urls, "billing-invoice-cron", read).await?;
+    // It only looks: how many would pull, and how much, does not matter.
+    Ok(nats.consumer(ConsumerConfig { stream: STREAM.into(), durable: CONSUMER.into(), workers: 1, batch_size: 1 }))
+}

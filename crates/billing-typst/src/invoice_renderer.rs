@@ -1,0 +1,89 @@
+//! The renderer as billing's port: the domain's document in this crate's words, off the async threads.
+
+use std::sync::Arc;
+
+use billing_domain::Month;
+use billing_domain::invoicing::{self, InvoiceDocument as Billed};
+use billing_domain::ports::{InvoiceRenderer, PortError, RenderedDocument};
+use sha2::{Digest, Sha256};
+
+use crate::{DocumentLine, InvoiceDocument, Locale, Party, Renderer, SetupError};
+
+const OPERATION: &str = "render_invoice";
+
+/// Renders invoices. Cheap to clone; the fonts are shared.
+#[derive(Clone)]
+pub struct TypstRenderer(Arc<Renderer>);
+
+impl TypstRenderer {
+    /// Warms the fonts and templates up.
+    ///
+    /// # Errors
+    /// [`SetupError`] when they cannot be used.
+    pub fn new() -> Result<Self, SetupError> {
+        Ok(Self(Arc::new(Renderer::new()?)))
+    }
+}
+
+impl InvoiceRenderer for TypstRenderer {
+    const TEMPLATE: &'static str = "invoice-1";
+
+    async fn render(&self, document: Billed) -> Result<RenderedDocument, PortError> {
+        let renderer = Arc::clone(&self.0);
+        let rendered = tokio::task::spawn_blocking(move || renderer.render(&translate(&document))).await;
+        let bytes = rendered
+            .map_err(|error| PortError::permanent(OPERATION, error))?
+            .map_err(|error| PortError::permanent(OPERATION, error))?;
+        let sha256 = Sha256::digest(&bytes).into();
+        Ok(RenderedDocument { bytes, sha256 })
+    }
+}
+
+fn translate(billed: &Billed) -> InvoiceDocument {
+    let invoice = &billed.invoice;
+    let account = invoice.account.to_string();
+    let customer = match &billed.customer {
+        Some(known) => Party { account_id: Some(account), ..party(known) },
+        None => Party { name: account, ..Party::default() },
+    };
+    let subtotal_minor = i128::from(invoice.subtotal.minor);
+    InvoiceDocument {
+        invoice_id: invoice.id.to_string(),
+        invoice_number: billed.pinned.number.to_string(),
+        replaces: billed.replaces.map(|number| number.to_string()),
+        issue_date: billed.pinned.issue_date.date(),
+        due_date: billed.pinned.due_date.date(),
+        period_start: invoice.period.first_day().date(),
+        period_end: invoice.period.last_day().date(),
+        currency: invoice.currency.code().to_owned(),
+        minor_digits: invoice.currency.minor_digits(),
+        seller: party(&billed.seller),
+        customer,
+        lines: billed.lines.iter().map(|line| row(line, invoice.period)).collect(),
+        subtotal_minor,
+        taxes: Vec::new(),
+        total_minor: subtotal_minor,
+        locale: Locale::En,
+        daily: billed.daily_messages.iter().map(|(day, messages)| (day.date(), *messages)).collect(),
+    }
+}
+
+fn party(known: &invoicing::Party) -> Party {
+    Party { name: known.name.clone(), address: known.address.clone(), tax_id: known.tax_id.clone(), account_id: None }
+}
+
+fn row(billed: &invoicing::DocumentLine, period: Month) -> DocumentLine {
+    let line = &billed.line;
+    DocumentLine {
+        usage_month: (line.usage_month.year(), line.usage_month.month()),
+        late: line.usage_month != period,
+        operator: line.operator.to_string(),
+        direction: line.direction.name().to_owned(),
+        pricing_model: billed.model.name().to_owned(),
+        unit_price_micros: billed.unit_price.0,
+        messages: line.messages,
+        segments: line.segments,
+        amount_minor: i128::from(line.amount.minor),
+        description: None,
+    }
+}
