@@ -106,7 +106,8 @@ CREATE TABLE billing.outbox (
 );
 CREATE INDEX outbox_waiting ON billing.outbox (position) WHERE published_at IS NULL;
 SELECT billing.fence_by_tenant('billing.outbox');
-GRANT INSERT ON billing.outbox TO billing_api;
+-- SELECT of the key lets a repeated call find its own entry.
+GRANT INSERT, SELECT (invoice_id, kind) ON billing.outbox TO billing_api;
 GRANT SELECT, INSERT, UPDATE (published_at), DELETE ON billing.outbox TO billing_worker;
 
 -- What each run of the cron did; ingest turns it into metrics, for the cron's pod is gone before it is scraped.

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what these commands are for")]
 
 mod ci;
+mod demo;
 mod exec;
 mod setup;
 mod signals;
@@ -31,7 +32,13 @@ enum Command {
     /// Start the whole stack on free ports under target/stack, or mend what died of it.
     Up,
     /// Stop the stack and remove its data.
-    Down,
+    Down {
+        /// The demo's stack, if it was kept.
+        #[arg(long)]
+        demo: bool,
+    },
+    /// Show the whole service at work: a month of messages, the invoices, and whether it all adds up.
+    Demo(demo::Args),
     /// Print a signed token that the running stack accepts.
     Token(token::Args),
     /// Run all tests on servers of their own.
@@ -64,7 +71,9 @@ async fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Setup => setup::run(&tree::root())?,
         Command::Up => stack::up_for_developer().await?,
-        Command::Down => stack::down_for_developer().await?,
+        Command::Down { demo: true } => stack::down(&demo::dir()).await?,
+        Command::Down { demo: false } => stack::down(&stack::developer_dir()).await?,
+        Command::Demo(args) => return demo::run(&args).await,
         Command::Token(args) => token::run(&args)?,
         Command::Test(args) => return test::run(&args).await,
         Command::Ci(args) => return ci::run(&args).await,

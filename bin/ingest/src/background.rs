@@ -1,5 +1,6 @@
 //! What goes on beside the workers: rating what had to wait, preparing partitions, measuring, watching the database.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use crate::metrics;
 
 /// How soon a new price is noticed, and how fresh the gauges are.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// A database that takes longer to say that it is there counts as not there.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 const PREPARE_EVERY: Duration = Duration::from_secs(60 * 60);
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
@@ -101,7 +104,15 @@ pub(crate) async fn measure_lag(consumer: EventConsumer, shutdown: Shutdown) {
 pub(crate) async fn watch_database(postgres: Postgres, writable: Condition, shutdown: Shutdown) {
     let mut told = None;
     loop {
-        let ready = postgres.ready().await;
+        let mut asked = pin!(postgres.ready());
+        // A question that hangs is not dropped, for its connection's sake; but it is no yes either.
+        let ready = match tokio::time::timeout(ANSWER_TIMEOUT, &mut asked).await {
+            Ok(ready) => ready,
+            Err(_) => {
+                writable.set(false);
+                asked.await
+            }
+        };
         writable.set(ready.is_ok());
         match ready {
             Err(error) => tracing::warn!(error = chain(&error), "the database takes no writes"),

@@ -29,7 +29,7 @@ impl Config {
         let config = Self {
             credentials: Credentials::from_env(&mut env),
             database: DatabaseConfig {
-                url: env.urls("BILLING_DATABASE_URL", &["postgres"]).concat(),
+                url: env.required_url("BILLING_DATABASE_URL", &["postgres"]),
                 // Nothing here may be decided by a replica, so none is connected to.
                 replica_url: None,
                 pool_primary,

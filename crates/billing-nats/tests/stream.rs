@@ -1,5 +1,7 @@
 //! Pulling, acknowledging and publishing on a real cluster.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 

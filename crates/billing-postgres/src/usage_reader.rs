@@ -26,7 +26,12 @@ impl UsageReader for Postgres {
         Ok(UsageAnswer { account: answer.account, cells: answer.cells, as_of: answer.as_of })
     }
 
-    async fn note_read(&self, account: AccountId, what: &'static str, action: &AdminAction) -> Result<(), PortError> {
+    async fn note_read(
+        &self,
+        account: Option<AccountId>,
+        what: &'static str,
+        action: &AdminAction,
+    ) -> Result<(), PortError> {
         Ok(self.write(&NoteRead { account, what, action }).await?)
     }
 }
@@ -163,7 +168,7 @@ fn cell(row: &CellRow) -> Result<UsageCell, Failure> {
 }
 
 struct NoteRead<'a> {
-    account: AccountId,
+    account: Option<AccountId>,
     what: &'static str,
     action: &'a AdminAction,
 }
@@ -173,6 +178,7 @@ impl Transaction for NoteRead<'_> {
     type Output = ();
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<(), Failure> {
-        audit(connection, self.action, self.what, &format!("account {}", self.account), None).await
+        let subject = self.account.map_or("every account".to_owned(), |account| format!("account {account}"));
+        audit(connection, self.action, self.what, &subject, None).await
     }
 }

@@ -163,6 +163,7 @@ fn price(row: PriceRow) -> Result<Price, SnapshotError> {
         version: row.version,
         created_by: row.created_by,
         created_at: row.created_at,
+        cancelled_at: None,
     })
 }
 
@@ -179,6 +180,7 @@ fn cost(row: CostRow) -> Result<OperatorCost, SnapshotError> {
         version: row.version,
         created_by: row.created_by,
         created_at: row.created_at,
+        cancelled_at: None,
     })
 }
 
@@ -215,6 +217,7 @@ mod tests {
             version: 3,
             created_by: "a \"quoted\" name".into(),
             created_at: "2026-01-01T00:00:00.123456Z".parse().unwrap(),
+            cancelled_at: None,
         };
         PriceBook::build(42, vec![own, sample_price("0.012").unwrap()], vec![cost]).unwrap()
     }

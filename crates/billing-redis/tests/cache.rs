@@ -1,5 +1,7 @@
 //! The cache on a real cluster, and without one.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::time::{Duration, Instant};
 
 use billing_domain::PriceBook;

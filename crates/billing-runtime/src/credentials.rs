@@ -90,8 +90,7 @@ impl Credentials {
     }
 
     fn vault(env: &mut Env) -> Self {
-        let address = env.url("VAULT_ADDR", &["http", "https"]);
-        let address = address.unwrap_or_else(|| env.required("VAULT_ADDR", "http|https://host:port"));
+        let address = env.required_url("VAULT_ADDR", &["http", "https"]);
         let token = match (env.secret("VAULT_TOKEN"), env.optional("VAULT_TOKEN_FILE")) {
             (Some(token), _) => Token::Value(token.expose().to_owned()),
             (None, Some(file)) => Token::File(file.into()),

@@ -151,6 +151,15 @@ impl Env {
         Some(text)
     }
 
+    /// A URL that must be given, as for [`Env::url`].
+    pub fn required_url(&mut self, name: &str, schemes: &[&str]) -> String {
+        let text = self.required(name, &format!("{}://host:port", schemes.join("|")));
+        if !text.is_empty() {
+            self.check_url(name, &text, schemes);
+        }
+        text
+    }
+
     /// One or more URLs separated by commas, each as for [`Env::url`].
     pub fn urls(&mut self, name: &str, schemes: &[&str]) -> Vec<String> {
         let example = format!("{}://host:port, several separated by commas", schemes.join("|"));

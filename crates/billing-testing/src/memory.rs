@@ -3,29 +3,31 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use billing_domain::invoicing::{Invoice, InvoiceLine};
 use billing_domain::ports::{AccountProfile, AdminAction, PortError};
 use billing_domain::pricing::{CostKey, PriceKey};
 use billing_domain::usage::UsageCell;
-use billing_domain::{AccountId, Day, DayRange, OperatorCost, OperatorId, Price};
+use billing_domain::{AccountId, Day, DayRange, InvoiceId, OperatorCost, OperatorId, Price};
+use jiff::Timestamp;
 use uuid::Uuid;
 
-/// A store in memory: a fake of `UsageReader` and `PriceAdmin`. Clones share what they remember.
+use crate::idempotency::IdempotencyKeys;
+
+/// A store in memory: a fake of `UsageReader`, `PriceAdmin`, `InvoiceReader`, `InvoiceVoider` and `DocumentStore`. Clones
+/// share what they remember.
 #[derive(Clone, Debug, Default)]
 pub struct Memory(Arc<Mutex<State>>);
 
 /// A read that was noted in the audit log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NotedRead {
-    /// Whose data.
-    pub account: AccountId,
+    /// Whose data; `None`: every account's.
+    pub account: Option<AccountId>,
     /// Which data.
     pub what: &'static str,
     /// By whom and when.
     pub action: AdminAction,
 }
-
-/// A key is one tenant's and subject's; beside it what was asked and what it made.
-pub(crate) type IdempotencyKeys = HashMap<(Option<Uuid>, String, String), ([u8; 32], Uuid)>;
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -34,6 +36,8 @@ pub(crate) struct State {
     pub(crate) noted: Vec<NotedRead>,
     pub(crate) prices: BTreeMap<Uuid, Stored<Price>>,
     pub(crate) costs: BTreeMap<Uuid, Stored<OperatorCost>>,
+    pub(crate) invoices: BTreeMap<InvoiceId, (Invoice, Vec<InvoiceLine>)>,
+    pub(crate) documents: HashMap<String, Vec<u8>>,
     pub(crate) keys: IdempotencyKeys,
     pub(crate) rated_until: Option<Day>,
     failing: Option<bool>,
@@ -43,22 +47,23 @@ pub(crate) struct State {
 #[derive(Clone, Debug)]
 pub(crate) struct Stored<T> {
     pub(crate) row: T,
-    pub(crate) is_cancelled: bool,
     pub(crate) is_superseded: bool,
 }
 
 impl<T> Stored<T> {
     pub(crate) fn new(row: T) -> Self {
-        Self { row, is_cancelled: false, is_superseded: false }
+        Self { row, is_superseded: false }
     }
 }
 
-/// A row with a key and days: a price or a cost.
+/// A row with a key and days, which may be cancelled: a price or a cost.
 pub(crate) trait Dated {
     type Key: PartialEq;
     fn key(&self) -> Self::Key;
     fn days(&self) -> DayRange;
     fn set_days(&mut self, days: DayRange);
+    fn is_cancelled(&self) -> bool;
+    fn cancel(&mut self, at: Timestamp);
 }
 
 impl Dated for Price {
@@ -74,6 +79,14 @@ impl Dated for Price {
 
     fn set_days(&mut self, days: DayRange) {
         self.terms.days = days;
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled_at.is_some()
+    }
+
+    fn cancel(&mut self, at: Timestamp) {
+        self.cancelled_at = Some(at);
     }
 }
 
@@ -91,6 +104,14 @@ impl Dated for OperatorCost {
     fn set_days(&mut self, days: DayRange) {
         self.days = days;
     }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled_at.is_some()
+    }
+
+    fn cancel(&mut self, at: Timestamp) {
+        self.cancelled_at = Some(at);
+    }
 }
 
 impl Memory {
@@ -102,6 +123,16 @@ impl Memory {
     /// Usage of an account with an operator: an hour or a day of it.
     pub fn put_usage(&self, account: AccountId, operator: OperatorId, cell: UsageCell) {
         self.remembered().usage.push((account, operator, cell));
+    }
+
+    /// An invoice and its lines, in the place of one with its id.
+    pub fn put_invoice(&self, invoice: Invoice, lines: Vec<InvoiceLine>) {
+        self.remembered().invoices.insert(invoice.id, (invoice, lines));
+    }
+
+    /// A document, whatever was at its key.
+    pub fn put_document(&self, key: &str, bytes: &[u8]) {
+        self.remembered().documents.insert(key.to_owned(), bytes.to_vec());
     }
 
     /// Usage has been rated up to and with this day: no price can begin on it or before.

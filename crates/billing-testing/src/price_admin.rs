@@ -7,9 +7,11 @@ use billing_domain::ports::{
     Refusal,
 };
 use billing_domain::{CostId, Day, DayRange, OperatorCost, Price, PriceId};
+use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::memory::{Dated, IdempotencyKeys, Memory, Stored};
+use crate::idempotency::{IdempotencyKeys, earlier, remember};
+use crate::memory::{Dated, Memory, Stored};
 
 impl PriceAdmin for Memory {
     async fn prices(&self, filter: &PriceFilter, after: Option<Uuid>, limit: u32) -> Result<Page<Price>, PortError> {
@@ -45,16 +47,16 @@ impl PriceAdmin for Memory {
         let mut state = self.open("supersede_price")?;
         let rated = refuse_rated(state.rated_until, new.terms.days);
         let next = |old: &Price| rated.map(|()| price_of(new, old.version + 1, action));
-        Ok(outcome(supersede(&mut state.prices, old.0, new.id.0, new.terms.days, next)))
+        Ok(outcome(supersede(&mut state.prices, old.0, new.id.0, new.terms.days, action.at, next)))
     }
 
     async fn end_price(
         &self,
         id: PriceId,
         today: Day,
-        _action: &AdminAction,
+        action: &AdminAction,
     ) -> Result<ChangeOutcome<Price>, PortError> {
-        Ok(outcome(end(&mut self.open("end_price")?.prices, id.0, today)))
+        Ok(outcome(end(&mut self.open("end_price")?.prices, id.0, today, action.at)))
     }
 
     async fn costs(
@@ -88,6 +90,7 @@ impl PriceAdmin for Memory {
                 version: 1,
                 created_by: action.actor.clone(),
                 created_at: action.at,
+                cancelled_at: None,
             })
         })))
     }
@@ -108,18 +111,19 @@ impl PriceAdmin for Memory {
                 version: old.version + 1,
                 created_by: action.actor.clone(),
                 created_at: action.at,
+                cancelled_at: None,
             })
         };
-        Ok(outcome(supersede(&mut state.costs, old.0, new.id.0, new.days, next)))
+        Ok(outcome(supersede(&mut state.costs, old.0, new.id.0, new.days, action.at, next)))
     }
 
     async fn end_cost(
         &self,
         id: CostId,
         today: Day,
-        _action: &AdminAction,
+        action: &AdminAction,
     ) -> Result<ChangeOutcome<OperatorCost>, PortError> {
-        Ok(outcome(end(&mut self.open("end_cost")?.costs, id.0, today)))
+        Ok(outcome(end(&mut self.open("end_cost")?.costs, id.0, today, action.at)))
     }
 }
 
@@ -127,7 +131,7 @@ type Rows<T> = BTreeMap<Uuid, Stored<T>>;
 
 fn price_of(new: &NewPrice, version: u32, action: &AdminAction) -> Price {
     let (created_by, created_at) = (action.actor.clone(), action.at);
-    Price { id: new.id, terms: new.terms.clone(), version, created_by, created_at }
+    Price { id: new.id, terms: new.terms.clone(), version, created_by, created_at, cancelled_at: None }
 }
 
 fn outcome<T>(result: Result<T, Refusal>) -> ChangeOutcome<T> {
@@ -146,7 +150,7 @@ fn page<T: Clone + Dated>(
     wanted: impl Fn(&T) -> bool,
 ) -> Page<T> {
     let is_active =
-        |stored: &Stored<T>| active_on.is_none_or(|day| !stored.is_cancelled && stored.row.days().contains(day));
+        |stored: &Stored<T>| active_on.is_none_or(|day| !stored.row.is_cancelled() && stored.row.days().contains(day));
     let mut found: Vec<(Uuid, T)> = rows
         .iter()
         .filter(|(id, stored)| after.is_none_or(|after| **id > after) && is_active(stored) && wanted(&stored.row))
@@ -166,25 +170,18 @@ fn create<T: Clone + Dated>(
     id: Uuid,
     make: impl FnOnce() -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
-    let key = action
-        .idempotency
-        .as_ref()
-        .map(|(key, hash)| ((action.tenant.map(|tenant| tenant.0), action.actor.clone(), key.clone()), *hash));
-    if let Some((known, made)) = key.as_ref().and_then(|(key, _)| keys.get(key)) {
-        let same = key.as_ref().is_some_and(|(_, hash)| hash == known);
-        return rows.get(made).filter(|_| same).map(|stored| stored.row.clone()).ok_or(Refusal::KeyReused);
+    if let Some(made) = earlier(keys, action)? {
+        return rows.get(&made).map(|stored| stored.row.clone()).ok_or(Refusal::NotFound);
     }
     let row = insert(rows, id, make()?)?;
-    if let Some((key, hash)) = key {
-        keys.insert(key, (hash, id));
-    }
+    remember(keys, action, id);
     Ok(row)
 }
 
 fn insert<T: Clone + Dated>(rows: &mut Rows<T>, id: Uuid, row: T) -> Result<T, Refusal> {
     let clashes = rows
         .values()
-        .any(|stored| !stored.is_cancelled && stored.row.key() == row.key() && stored.row.days().overlaps(row.days()));
+        .any(|stored| !stored.row.is_cancelled() && stored.row.key() == row.key() && stored.row.days().overlaps(row.days()));
     if clashes {
         return Err(Refusal::Overlap);
     }
@@ -197,18 +194,19 @@ fn supersede<T: Clone + Dated>(
     old: Uuid,
     new: Uuid,
     days: DayRange,
+    at: Timestamp,
     next: impl FnOnce(&T) -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
     let stored = rows.get(&old).cloned().ok_or(Refusal::NotFound)?;
     let is_over = stored.row.days().until().is_some_and(|until| until < days.from());
-    if stored.is_cancelled || stored.is_superseded || is_over {
+    if stored.row.is_cancelled() || stored.is_superseded || is_over {
         return Err(Refusal::Ended);
     }
     let row = next(&stored.row)?;
     let mut closed = Stored { is_superseded: true, ..stored.clone() };
     match DayRange::new(stored.row.days().from(), Some(days.from())) {
         Ok(shortened) => closed.row.set_days(shortened),
-        Err(_) => closed.is_cancelled = true,
+        Err(_) => closed.row.cancel(at),
     }
     rows.insert(old, closed);
     insert(rows, new, row).inspect_err(|_| {
@@ -216,15 +214,15 @@ fn supersede<T: Clone + Dated>(
     })
 }
 
-fn end<T: Clone + Dated>(rows: &mut Rows<T>, id: Uuid, today: Day) -> Result<T, Refusal> {
+fn end<T: Clone + Dated>(rows: &mut Rows<T>, id: Uuid, today: Day, at: Timestamp) -> Result<T, Refusal> {
     let stored = rows.get_mut(&id).ok_or(Refusal::NotFound)?;
     let days = stored.row.days();
-    if stored.is_cancelled || days.until().is_some_and(|until| until <= today.next()) {
+    if stored.row.is_cancelled() || days.until().is_some_and(|until| until <= today.next()) {
         return Err(Refusal::Ended);
     }
     match DayRange::inclusive(days.from(), Some(today)) {
         Ok(shortened) => stored.row.set_days(shortened),
-        Err(_) => stored.is_cancelled = true,
+        Err(_) => stored.row.cancel(at),
     }
     Ok(stored.row.clone())
 }

@@ -25,7 +25,12 @@ impl UsageReader for Memory {
         Ok(UsageAnswer { account, cells, as_of: AS_OF })
     }
 
-    async fn note_read(&self, account: AccountId, what: &'static str, action: &AdminAction) -> Result<(), PortError> {
+    async fn note_read(
+        &self,
+        account: Option<AccountId>,
+        what: &'static str,
+        action: &AdminAction,
+    ) -> Result<(), PortError> {
         self.open("note_read")?.noted.push(NotedRead { account, what, action: action.clone() });
         Ok(())
     }

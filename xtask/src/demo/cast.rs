@@ -5,8 +5,13 @@ use rand::{RngCore, SeedableRng};
 use uuid::Uuid;
 
 /// The mobile operators of the country (MCC 412), and how much of the traffic each carries.
-pub(crate) const OPERATORS: [(&str, &str, u32); 5] =
-    [("41201", "AWCC", 30), ("41220", "Roshan", 26), ("41240", "MTN", 20), ("41250", "Etisalat", 16), ("41280", "Salaam", 8)];
+pub(crate) const OPERATORS: [(&str, &str, u32); 5] = [
+    ("41201", "AWCC", 30),
+    ("41220", "Roshan", 26),
+    ("41240", "MTN", 20),
+    ("41250", "Etisalat", 16),
+    ("41280", "Salaam", 8),
+];
 
 /// Accounts of one tenant.
 const TENANT_SIZE: usize = 3;

@@ -51,7 +51,8 @@ pub(crate) struct Received {
 
 impl Database {
     pub(crate) async fn connect(url: &str) -> Result<Self> {
-        let (client, connection) = tokio_postgres::connect(url, NoTls).await.context("cannot connect to the database")?;
+        let (client, connection) =
+            tokio_postgres::connect(url, NoTls).await.context("cannot connect to the database")?;
         tokio::spawn(connection);
         Ok(Self { client })
     }
@@ -105,7 +106,8 @@ impl Database {
 
     /// The lines of every invoice that is not void, in order.
     pub(crate) async fn lines(&self) -> Result<Vec<Line>> {
-        let sql = "SELECT i.account_id::text, i.currency, to_char(l.usage_month, 'YYYY-MM'), l.operator_id, l.direction,
+        let sql =
+            "SELECT i.account_id::text, i.currency, to_char(l.usage_month, 'YYYY-MM'), l.operator_id, l.direction,
                 l.price_id::text, l.messages, l.segments, l.exact_micros::text, l.amount_minor::text
             FROM billing.invoice_lines l JOIN billing.invoices i ON i.id = l.invoice_id WHERE i.status <> 'VOID'";
         let line = |row: &Row| -> Result<Line> {

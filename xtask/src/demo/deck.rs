@@ -83,7 +83,8 @@ impl Price {
     }
 
     fn fits(&self, event: &Event, account: &Account, own: bool, exact: bool) -> bool {
-        let scope = if own { self.account == Some(account.id) } else { self.account.is_none() && self.tier == account.tier };
+        let scope =
+            if own { self.account == Some(account.id) } else { self.account.is_none() && self.tier == account.tier };
         let operator = if exact { self.operator == event.operator } else { self.operator == ANY };
         let day = Period::day_of(event.at);
         let in_force = self.days.0 <= day && self.days.1.is_none_or(|last| day <= last);

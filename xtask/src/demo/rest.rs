@@ -91,7 +91,14 @@ impl Rest {
         bytes_of("the presigned URL", answer.context("the presigned URL does not answer")?).await
     }
 
-    async fn send(&self, who: Who<'_>, method: Method, path: &str, body: Option<&Value>, accept: &str) -> Result<Response> {
+    async fn send(
+        &self,
+        who: Who<'_>,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        accept: &str,
+    ) -> Result<Response> {
         let url = format!("{}{path}", self.service.api_url);
         let mut request = self.http.request(method, url).bearer_auth(self.token(who)?).header("Accept", accept);
         if let Some(body) = body {

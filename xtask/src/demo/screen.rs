@@ -84,17 +84,19 @@ impl Screen {
         self.steps.iter().zip(ends).map(|((title, begun), end)| (title.clone(), end.duration_since(*begun))).collect()
     }
 
-    /// A bar that runs from 0 to `length`.
-    pub(crate) fn bar(&self, what: &'static str, length: u64) -> Bar {
+    /// A bar that runs from `base` to about `length`.
+    pub(crate) fn bar(&self, what: &'static str, base: u64, length: u64) -> Bar {
         let shown = self.terminal.then(|| {
             let bar = ProgressBar::new(length).with_message(what);
-            let style = ProgressStyle::with_template("{msg:<10} [{bar:44}] {human_pos} of {human_len}  {per_sec:0}");
+            let style = ProgressStyle::with_template("{msg:<11} [{bar:44}] {human_pos} of {human_len}  {per_sec:0}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("█▉▊▋▌▍▎▏ "));
+            bar.set_position(base);
+            bar.reset_eta();
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
         let now = Instant::now();
-        Bar { what, length, shown, begun: now, line: now, position: 0 }
+        Bar { what, base, length, shown, begun: now, line: now, position: base }
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
@@ -105,6 +107,7 @@ impl Screen {
 /// Progress of one thing.
 pub(crate) struct Bar {
     what: &'static str,
+    base: u64,
     length: u64,
     shown: Option<ProgressBar>,
     begun: Instant,
@@ -120,7 +123,7 @@ impl Bar {
             Some(bar) => bar.set_position(position),
             None if self.line.elapsed() >= LINE_EVERY => {
                 self.line = Instant::now();
-                self.print();
+                self.print(&format!("{} of {}", count(position), count(self.length)));
             }
             None => {}
         }
@@ -132,14 +135,14 @@ impl Bar {
         if let Some(bar) = &self.shown {
             bar.finish_and_clear();
         }
-        self.print();
+        self.print(&count(self.position));
         took
     }
 
-    fn print(&self) {
-        let (position, took) = (self.position, self.begun.elapsed());
-        let (done, length, rate) = (count(position), count(self.length), count(rate(position, took)));
-        println!("{:<10} {done} of {length} in {}, {rate}/s", self.what, seconds(took));
+    fn print(&self, done: &str) {
+        let took = self.begun.elapsed();
+        let rate = count(rate(self.position.saturating_sub(self.base), took));
+        println!("{:<11} {done} in {}, {rate}/s", self.what, seconds(took));
     }
 }
 
@@ -155,11 +158,11 @@ pub(crate) fn seconds(took: Duration) -> String {
 }
 
 /// Such as `1,234,567`.
-pub(crate) fn count(number: impl ToString) -> String {
+pub(crate) fn count<N: Copy + ToString>(number: N) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 && !grouped.ends_with('-') {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) && !grouped.ends_with('-') {
             grouped.push(',');
         }
         grouped.push(digit);
@@ -180,7 +183,9 @@ mod tests {
 
     #[test]
     fn numbers_as_people_read_them() {
-        for (number, expected) in [(0, "0"), (999, "999"), (1_000, "1,000"), (-123_456, "-123,456"), (1_234_567, "1,234,567")] {
+        for (number, expected) in
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (-123_456, "-123,456"), (1_234_567, "1,234,567")]
+        {
             assert_eq!(count(number), expected);
         }
         for (units, decimals, expected) in

@@ -36,7 +36,11 @@ impl Stream {
     }
 
     /// Publishes everything that comes and waits until the stream has all of it; `progress` is told how much it has.
-    pub(crate) async fn publish(&self, mut envelopes: mpsc::Receiver<Envelope>, mut progress: impl FnMut(u64)) -> Result<u64> {
+    pub(crate) async fn publish(
+        &self,
+        mut envelopes: mpsc::Receiver<Envelope>,
+        mut progress: impl FnMut(u64),
+    ) -> Result<u64> {
         let (hand, mut published) = mpsc::channel(IN_FLIGHT);
         let send = async move {
             while let Some(envelope) = envelopes.recv().await {

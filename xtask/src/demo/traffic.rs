@@ -62,7 +62,8 @@ pub(crate) fn month(world: &World, mut send: impl FnMut(Envelope) -> Result<()>)
         let event = dice.event(world, n, at);
         let account = &world.accounts[event.account];
         let opens = usize::try_from(n).is_ok_and(|n| n < world.accounts.len());
-        let shape = if !opens && event.fits_report(account) && dice.percent(REPORTS) { Shape::Report } else { Shape::Charged };
+        let shape =
+            if !opens && event.fits_report(account) && dice.percent(REPORTS) { Shape::Report } else { Shape::Charged };
         model.count(&event, world)?;
         send(event.write(shape, account, world.period))?;
         if dice.rng.random_ratio(1, DUPLICATE_EVERY) {
@@ -175,7 +176,9 @@ fn instants(world: &World, rng: &mut StdRng) -> Vec<u64> {
         let sent = |weights: u64| world.messages * weights / all;
         let number = sent(before + weight) - sent(before);
         before += weight;
-        instants.extend((0..number).map(|n| hour * HOUR_MILLIS + (n * HOUR_MILLIS + rng.random_range(0..HOUR_MILLIS)) / number));
+        instants.extend(
+            (0..number).map(|n| hour * HOUR_MILLIS + (n * HOUR_MILLIS + rng.random_range(0..HOUR_MILLIS)) / number),
+        );
     }
     instants
 }

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-pub(crate) use info::Info;
+pub(crate) use info::{Info, ServiceInfo};
 pub(crate) use keys::sign;
 
 use crate::signals::unless_interrupted;
@@ -64,17 +64,23 @@ pub(crate) async fn up_for_developer() -> Result<()> {
     Ok(())
 }
 
-/// `xtask down`.
-pub(crate) async fn down_for_developer() -> Result<()> {
-    let dir = developer_dir();
-    let _lock = Lock::take(&dir)?;
-    let known = dir.join("state.json").exists();
-    let stopped = stop::stop(&dir, Data::Remove).await?;
-    match known {
-        true => println!("{stopped} processes stopped, data removed; the logs are in {}", dir.join("logs").display()),
-        false => println!("no stack is up"),
+/// `xtask down`, for the stack in `dir`.
+pub(crate) async fn down(dir: &Path) -> Result<()> {
+    match remove(dir).await? {
+        Some(stopped) => {
+            println!("{stopped} processes stopped, data removed; the logs are in {}", dir.join("logs").display());
+        }
+        None => println!("no stack is up"),
     }
     Ok(())
+}
+
+/// Stops whatever is left of a stack in `dir` and removes its data; how many processes ran, or `None` without a stack.
+pub(crate) async fn remove(dir: &Path) -> Result<Option<usize>> {
+    let _lock = Lock::take(dir)?;
+    let known = dir.join("state.json").exists();
+    let stopped = stop::stop(dir, Data::Remove).await?;
+    Ok(known.then_some(stopped))
 }
 
 impl Stack {

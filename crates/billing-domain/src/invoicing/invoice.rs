@@ -147,7 +147,7 @@ pub struct Invoice {
     pub pdf_sha256: Option<[u8; 32]>,
     /// The void invoice that it stands for.
     pub replaces: Option<InvoiceId>,
-    /// The invoice that stands for this one since it is void.
+    /// The issued invoice that stands for this one since it is void.
     pub replaced_by: Option<InvoiceId>,
     /// When, by whom, why, and what became of its usage.
     pub voided: Option<Voided>,

@@ -25,7 +25,7 @@ pub struct UsageAnswer {
     pub account: Option<AccountProfile>,
     /// Hour cells for hourly questions, day cells otherwise.
     pub cells: Vec<UsageCell>,
-    /// The instant up to which the answer is complete.
+    /// The instant up to which the answer is complete, in whole microseconds; also when there is no account.
     pub as_of: Timestamp,
 }
 
@@ -34,10 +34,10 @@ pub trait UsageReader {
     /// Usage of one account, fenced by the question's tenant. From the replica when it is fresh.
     fn usage(&self, question: &UsageQuestion) -> impl Future<Output = Result<UsageAnswer, PortError>> + Send;
 
-    /// Notes in the audit log that staff read an account's data.
+    /// Notes in the audit log that staff read an account's data, or every account's.
     fn note_read(
         &self,
-        account: AccountId,
+        account: Option<AccountId>,
         what: &'static str,
         action: &AdminAction,
     ) -> impl Future<Output = Result<(), PortError>> + Send;

@@ -33,4 +33,6 @@ pub struct OperatorCost {
     pub created_by: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it was taken out of the book without ever having been in force; `None`: it was not.
+    pub cancelled_at: Option<Timestamp>,
 }

@@ -190,6 +190,8 @@ pub struct Price {
     pub created_by: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it was taken out of the book without ever having been in force; `None`: it was not.
+    pub cancelled_at: Option<Timestamp>,
 }
 
 impl Price {
@@ -217,5 +219,6 @@ pub fn sample_price(unit_price: &str) -> Result<Price, Box<dyn std::error::Error
         days: DayRange::inclusive(Day::parse("2026-01-01")?, None)?,
     };
     let id = PriceId(Uuid::new_v5(&Uuid::NAMESPACE_OID, unit_price.as_bytes()));
-    Ok(Price { id, terms, version: 1, created_by: "example".into(), created_at: Timestamp::UNIX_EPOCH })
+    let (created_by, created_at) = ("example".into(), Timestamp::UNIX_EPOCH);
+    Ok(Price { id, terms, version: 1, created_by, created_at, cancelled_at: None })
 }

@@ -109,6 +109,8 @@ pub struct UsageFigures {
 pub struct UsageReport {
     /// As asked.
     pub question: UsageQuestion,
+    /// Whether the account exists for who asks.
+    pub is_known: bool,
     /// The instant up to which the answer is complete.
     pub as_of: Timestamp,
     /// One for each currency used, the main one first. Without usage: the profile's currency, or none if unknown.

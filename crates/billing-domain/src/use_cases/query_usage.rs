@@ -18,17 +18,14 @@ pub enum QueryError {
     Sum(#[from] MoneyError),
 }
 
-/// The usage of one account; `None` when the account does not exist for who asks.
+/// The usage of one account. One that does not exist for who asks is not known and has no figures.
 ///
 /// # Errors
 /// [`QueryError`].
-pub async fn query_usage(
-    reader: &impl UsageReader,
-    question: &UsageQuestion,
-) -> Result<Option<UsageReport>, QueryError> {
+pub async fn query_usage(reader: &impl UsageReader, question: &UsageQuestion) -> Result<UsageReport, QueryError> {
     question.check()?;
     let answer = reader.usage(question).await?;
-    let Some(account) = answer.account else { return Ok(None) };
-    let currencies = summarise(question, Some(account.currency), &answer.cells)?;
-    Ok(Some(UsageReport { question: question.clone(), as_of: answer.as_of, currencies }))
+    let currencies = summarise(question, answer.account.map(|account| account.currency), &answer.cells)?;
+    let (question, is_known) = (question.clone(), answer.account.is_some());
+    Ok(UsageReport { question, is_known, as_of: answer.as_of, currencies })
 }

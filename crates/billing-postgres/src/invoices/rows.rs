@@ -17,7 +17,7 @@ const LINES: Table = Table("invoice_lines");
 pub(super) const INVOICE_COLUMNS: &str = "i.id, i.tenant_id, i.account_id, i.currency, i.period_start, i.status,
     i.number, i.issue_date, i.due_date, i.total_messages, i.total_segments, i.subtotal_minor, i.drafted_at,
     i.finalized_at, i.s3_key, i.pdf_sha256, i.replaces,
-    (SELECT r.id FROM billing.invoices r WHERE r.replaces = i.id) AS replaced_by,
+    (SELECT r.id FROM billing.invoices r WHERE r.replaces = i.id AND r.finalized_at IS NOT NULL) AS replaced_by,
     i.voided_at, i.voided_by, i.void_reason, i.disposition";
 
 #[derive(diesel::QueryableByName)]

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::columns;
 use crate::ledger::{Book, bump, hold_exclusive};
-use crate::transaction::{Failure, Transaction};
+use crate::transaction::{Failure, Reach, Transaction};
 
 use super::idempotency::claim_key;
 use super::list::price_row;
@@ -23,6 +23,10 @@ pub(super) struct CreatePrice<'a> {
 impl Transaction for CreatePrice<'_> {
     const NAME: &'static str = "create_price";
     type Output = Price;
+
+    fn reach(&self) -> Option<Reach> {
+        Some(Reach::Platform)
+    }
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Price, Failure> {
         hold_exclusive(connection, Book::Prices).await?;
@@ -51,6 +55,10 @@ impl Transaction for SupersedePrice<'_> {
     const NAME: &'static str = "supersede_price";
     type Output = Price;
 
+    fn reach(&self) -> Option<Reach> {
+        Some(Reach::Platform)
+    }
+
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Price, Failure> {
         hold_exclusive(connection, Book::Prices).await?;
         if let Some(row) = price_row(connection, self.new.id).await? {
@@ -59,7 +67,10 @@ impl Transaction for SupersedePrice<'_> {
         let old = price_row(connection, self.old).await?.ok_or(Failure::Refused(Refusal::NotFound))?;
         let begins = self.new.terms.days.from();
         let price = old.price()?;
-        if old.is_cancelled || old.is_superseded || price.terms.days.until().is_some_and(|until| until < begins) {
+        if price.cancelled_at.is_some()
+            || old.is_superseded
+            || price.terms.days.until().is_some_and(|until| until < begins)
+        {
             return Err(Failure::Refused(Refusal::Ended));
         }
         refuse_over_rated_usage(connection, &self.new.terms, Some(self.old)).await?;
@@ -89,10 +100,11 @@ impl Transaction for EndPrice<'_> {
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Price, Failure> {
         hold_exclusive(connection, Book::Prices).await?;
         let row = price_row(connection, self.id).await?.ok_or(Failure::Refused(Refusal::NotFound))?;
-        let days = row.price()?.terms.days;
+        let price = row.price()?;
+        let days = price.terms.days;
         let is_over = days.until().is_some_and(|until| until <= self.today.next());
         match DayRange::inclusive(days.from(), Some(self.today)) {
-            _ if row.is_cancelled || is_over => return Err(Failure::Refused(Refusal::Ended)),
+            _ if price.cancelled_at.is_some() || is_over => return Err(Failure::Refused(Refusal::Ended)),
             Ok(shortened) => close(connection, "prices", self.id.0, shortened).await?,
             Err(_) => cancel(connection, "prices", self.id.0, self.action).await?,
         }

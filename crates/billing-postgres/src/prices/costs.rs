@@ -8,7 +8,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use crate::columns;
 use crate::ledger::{Book, bump, hold_exclusive};
-use crate::transaction::{Failure, Transaction};
+use crate::transaction::{Failure, Reach, Transaction};
 
 use super::change::{audit, cancel, close, overlap};
 use super::idempotency::claim_key;
@@ -50,6 +50,10 @@ impl Transaction for SupersedeCost<'_> {
     const NAME: &'static str = "supersede_cost";
     type Output = OperatorCost;
 
+    fn reach(&self) -> Option<Reach> {
+        Some(Reach::Platform)
+    }
+
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<OperatorCost, Failure> {
         hold_exclusive(connection, Book::Prices).await?;
         let new = self.new;
@@ -59,7 +63,7 @@ impl Transaction for SupersedeCost<'_> {
         let old = cost_row(connection, self.old).await?.ok_or(Failure::Refused(Refusal::NotFound))?;
         let begins = new.days.from();
         let cost = old.cost()?;
-        if old.is_cancelled || old.is_superseded || cost.days.until().is_some_and(|until| until < begins) {
+        if cost.cancelled_at.is_some() || old.is_superseded || cost.days.until().is_some_and(|until| until < begins) {
             return Err(Failure::Refused(Refusal::Ended));
         }
         refuse_over_costed_usage(connection, self.old, begins).await?;
@@ -91,10 +95,11 @@ impl Transaction for EndCost<'_> {
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<OperatorCost, Failure> {
         hold_exclusive(connection, Book::Prices).await?;
         let row = cost_row(connection, self.id).await?.ok_or(Failure::Refused(Refusal::NotFound))?;
-        let days = row.cost()?.days;
+        let cost = row.cost()?;
+        let days = cost.days;
         let is_over = days.until().is_some_and(|until| until <= self.today.next());
         match DayRange::inclusive(days.from(), Some(self.today)) {
-            _ if row.is_cancelled || is_over => return Err(Failure::Refused(Refusal::Ended)),
+            _ if cost.cancelled_at.is_some() || is_over => return Err(Failure::Refused(Refusal::Ended)),
             Ok(shortened) => close(connection, "operator_costs", self.id.0, shortened).await?,
             Err(_) => cancel(connection, "operator_costs", self.id.0, self.action).await?,
         }

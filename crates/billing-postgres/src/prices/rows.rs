@@ -12,7 +12,7 @@ use crate::transaction::Failure;
 /// What every query of prices selects.
 pub(super) const PRICE_COLUMNS: &str = "id, tier, account_id, operator_id, direction, model, charge_on,
     unit_price_micros, currency, lower(days) AS first_day, upper(days) AS until, version, created_by, created_at,
-    cancelled_at IS NOT NULL AS is_cancelled,
+    cancelled_at,
     EXISTS (SELECT FROM billing.prices later WHERE later.supersedes = prices.id) AS is_superseded";
 
 #[derive(diesel::QueryableByName)]
@@ -45,8 +45,8 @@ pub(super) struct PriceRow {
     created_by: String,
     #[diesel(sql_type = Timestamptz)]
     created_at: columns::Instant,
-    #[diesel(sql_type = Bool)]
-    pub(super) is_cancelled: bool,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    cancelled_at: Option<columns::Instant>,
     #[diesel(sql_type = Bool)]
     pub(super) is_superseded: bool,
 }
@@ -75,6 +75,7 @@ impl PriceRow {
             version: u32::try_from(self.version).map_err(|_| TABLE.bad("version"))?,
             created_by: self.created_by.clone(),
             created_at: columns::timestamp(self.created_at),
+            cancelled_at: self.cancelled_at.map(columns::timestamp),
         })
     }
 }
@@ -82,7 +83,7 @@ impl PriceRow {
 /// What every query of operator costs selects.
 pub(super) const COST_COLUMNS: &str = "id, operator_id, direction, cost_per_segment_micros, currency,
     lower(days) AS first_day, upper(days) AS until, version, created_by, created_at,
-    cancelled_at IS NOT NULL AS is_cancelled,
+    cancelled_at,
     EXISTS (SELECT FROM billing.operator_costs later WHERE later.supersedes = operator_costs.id) AS is_superseded";
 
 #[derive(diesel::QueryableByName)]
@@ -107,8 +108,8 @@ pub(super) struct CostRow {
     created_by: String,
     #[diesel(sql_type = Timestamptz)]
     created_at: columns::Instant,
-    #[diesel(sql_type = Bool)]
-    pub(super) is_cancelled: bool,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    cancelled_at: Option<columns::Instant>,
     #[diesel(sql_type = Bool)]
     pub(super) is_superseded: bool,
 }
@@ -129,6 +130,7 @@ impl CostRow {
             version: u32::try_from(self.version).map_err(|_| TABLE.bad("version"))?,
             created_by: self.created_by.clone(),
             created_at: columns::timestamp(self.created_at),
+            cancelled_at: self.cancelled_at.map(columns::timestamp),
         })
     }
 }
