@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use billing_postgres::{CONNECTIONS_MAX, DatabaseConfig};
 use billing_runtime::{Credentials, Env, EnvError, LogFilter};
+use billing_s3::S3Config;
 
 use crate::auth::{ClaimNames, JwksSource};
 
@@ -12,6 +13,7 @@ pub(crate) struct ServeConfig {
     pub(crate) log: Option<LogFilter>,
     pub(crate) credentials: Credentials,
     pub(crate) database: DatabaseConfig,
+    pub(crate) s3: S3Config,
     pub(crate) http: SocketAddr,
     pub(crate) metrics: SocketAddr,
     pub(crate) jwks: JwksSource,
@@ -35,6 +37,11 @@ impl ServeConfig {
             log: log(&mut env),
             credentials: Credentials::from_env(&mut env),
             database: database(&mut env),
+            s3: S3Config {
+                endpoint: env.required_url("BILLING_S3_ENDPOINT", &["http", "https"]),
+                region: env.text("BILLING_S3_REGION", "us-east-1"),
+                bucket: env.text("BILLING_S3_BUCKET", "ghasi-invoices"),
+            },
             http: env.address("BILLING_API_HTTP_ADDR", ([0, 0, 0, 0], 3020).into()),
             metrics: env.address("BILLING_API_METRICS_ADDR", ([0, 0, 0, 0], 9464).into()),
             jwks: jwks(&mut env),
@@ -98,15 +105,16 @@ fn jwks(env: &mut Env) -> JwksSource {
 mod tests {
     use super::*;
 
-    const NEEDED: [(&str, &str); 4] = [
+    const NEEDED: [(&str, &str); 5] = [
         ("BILLING_DATABASE_URL", "postgres://db:5432/billing"),
         ("BILLING_JWT_JWKS", "/etc/billing/jwks.json"),
         ("BILLING_JWT_ISSUER", "https://idp.example"),
         ("BILLING_JWT_AUDIENCE", "billing"),
+        ("BILLING_S3_ENDPOINT", "http://s3:9000"),
     ];
 
     #[test]
-    fn four_variables_are_needed_and_each_mistake_is_named() {
+    fn five_variables_are_needed_and_each_mistake_is_named() {
         for (changes, mistake) in [
             (vec![], None),
             (vec![("BILLING_JWT_JWKS", "https://idp.example/jwks")], None),
@@ -117,6 +125,8 @@ mod tests {
             (vec![("BILLING_DATABASE_URL", "mysql://db/billing")], Some("BILLING_DATABASE_URL is")),
             (vec![("BILLING_API_HTTP_ADDR", "3020")], Some("BILLING_API_HTTP_ADDR is \"3020\"")),
             (vec![("BILLING_DATABASE_POOL_PRIMARY", "11")], Some("BILLING_DATABASE_POOL_REPLICA is \"5\"")),
+            (vec![("BILLING_S3_ENDPOINT", "s3:9000")], Some("BILLING_S3_ENDPOINT is")),
+            (vec![("BILLING_S3_ENDPOINT", "")], Some("BILLING_S3_ENDPOINT is not set")),
             (vec![("BILLING_LOG", "a=b=c")], Some("BILLING_LOG is")),
         ] {
             let env = Env::of(NEEDED.into_iter().chain(changes.clone()));
@@ -134,6 +144,7 @@ mod tests {
         let config = ServeConfig::read(Env::of(NEEDED)).unwrap();
         assert_eq!((config.http.to_string().as_str(), config.metrics.port()), ("0.0.0.0:3020", 9464));
         assert_eq!((config.database.pool_primary, config.database.pool_replica), (10, 5));
+        assert_eq!((config.s3.region.as_str(), config.s3.bucket.as_str()), ("us-east-1", "ghasi-invoices"));
         assert_eq!(config.jwks, JwksSource::File("/etc/billing/jwks.json".into()));
         assert_eq!(config.claims.tenant, "tenant_id");
     }

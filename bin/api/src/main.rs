@@ -1,4 +1,4 @@
-//! The REST API of billing: usage, prices and operator costs over HTTP.
+//! The REST API of billing: usage, invoices, prices and operator costs over HTTP.
 //!
 //! `api` serves, `api migrate` brings the database's schema up to date, `api routes` prints the route table.
 

@@ -1,9 +1,9 @@
-//! What the routes work with: the store, the clock, the token verifier. Store work runs to its end in a task of its own,
+//! What the routes work with: the store, the documents, the clock, the token verifier. Store work runs to its end in a task of its own,
 //! so that a client that leaves never breaks a transaction off; how much runs at once is bounded.
 
 use std::sync::Arc;
 
-use billing_domain::ports::{PriceAdmin, UsageReader};
+use billing_domain::ports::{DocumentStore, InvoiceReader, InvoiceVoider, PriceAdmin, UsageReader};
 use billing_runtime::Health;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
@@ -17,11 +17,15 @@ use crate::routes::Pages;
 const WORK_MAX: u32 = 256;
 
 /// The ports that the routes use, in one handle that is cheap to clone.
-pub(crate) trait Store: UsageReader + PriceAdmin + Clone + Send + Sync + 'static {}
-impl<S: UsageReader + PriceAdmin + Clone + Send + Sync + 'static> Store for S {}
+pub(crate) trait Store:
+    UsageReader + PriceAdmin + InvoiceReader + InvoiceVoider + Clone + Send + Sync + 'static
+{
+    /// Where its invoices' documents are; likewise.
+    type Documents: DocumentStore + Clone + Send + Sync + 'static;
+}
 
 /// Shared by all workers.
-pub(crate) struct Services<S> {
+pub(crate) struct Services<S: Store> {
     /// Who callers are.
     pub(crate) verifier: Verifier,
     /// Whether the process is ready.
@@ -30,6 +34,8 @@ pub(crate) struct Services<S> {
     pub(crate) pages: Pages,
     /// The clock, read once for each request.
     pub(crate) now: fn() -> Timestamp,
+    /// Invoices' documents.
+    pub(crate) documents: S::Documents,
     store: S,
     tasks: Handle,
     work: Arc<Semaphore>,
@@ -42,13 +48,14 @@ impl<S: Store> Services<S> {
     /// When the API's document cannot be written.
     pub(crate) fn new(
         store: S,
+        documents: S::Documents,
         verifier: Verifier,
         health: Health,
         now: fn() -> Timestamp,
         tasks: Handle,
     ) -> Result<Self, serde_json::Error> {
         let work = Arc::new(Semaphore::new(WORK_MAX as usize));
-        Ok(Self { verifier, health, pages: Pages::new::<S>()?, now, store, tasks, work })
+        Ok(Self { verifier, health, pages: Pages::new::<S>()?, now, documents, store, tasks, work })
     }
 
     /// Works with the store, to the end, whether or not the caller is still waiting.

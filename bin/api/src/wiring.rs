@@ -1,4 +1,4 @@
-//! Puts the parts together: configuration, credentials, database, keys, server, and their end in order.
+//! Puts the parts together: configuration, credentials, database, object store, keys, server, and their end in order.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -11,12 +11,13 @@ use anyhow::Context as _;
 use billing_domain::ports::Clock as _;
 use billing_postgres::{DatabaseCredentials, Postgres};
 use billing_runtime::{Condition, Credentials, Env, Health, Histogram, LogFilter, Shutdown, SystemClock};
+use billing_s3::{S3Credentials, S3Documents};
 use tokio::runtime::Handle;
 
 use crate::auth::{Jwks, JwksSource, Verifier};
 use crate::config::{MigrateConfig, ServeConfig};
 use crate::routes::{self, DURATION};
-use crate::services::Services;
+use crate::services::{Services, Store};
 
 /// The whole head of a request must be there by then.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(5);
@@ -30,6 +31,10 @@ const READY_EVERY: Duration = Duration::from_secs(1);
 const DURATION_BOUNDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
+impl Store for Postgres {
+    type Documents = S3Documents;
+}
+
 /// Serves until SIGTERM or SIGINT.
 #[tokio::main]
 pub(crate) async fn serve() -> anyhow::Result<()> {
@@ -40,6 +45,7 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     metrics::describe_histogram!(DURATION, metrics::Unit::Seconds, "How long requests took");
 
     let postgres = Postgres::connect(&config.database, &login(&config.credentials, "database-api").await?)?;
+    let documents = documents(&config).await?;
     let jwks = Arc::new(Jwks::new(config.jwks.clone())?);
     match (jwks.refresh().await, &config.jwks) {
         (Err(error), JwksSource::File(_)) => return Err(error.into()),
@@ -52,7 +58,7 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     let verifier = Verifier::new(jwks, config.issuer, config.audience, config.claims);
     let health = Health::default();
     let conditions = [health.condition("database"), health.condition("token-keys")];
-    let services = Services::new(postgres.clone(), verifier, health, || SystemClock.now(), Handle::current())?;
+    let services = Services::new(postgres.clone(), documents, verifier, health, || SystemClock.now(), Handle::current())?;
     let services = Data::new(services);
     tokio::spawn(watch_readiness(postgres, services.clone(), conditions));
 
@@ -108,6 +114,12 @@ fn start_logs(filter: Option<LogFilter>) -> anyhow::Result<()> {
 async fn login(credentials: &Credentials, secret: &str) -> anyhow::Result<DatabaseCredentials> {
     let [username, password] = credentials.read(secret, ["username", "password"]).await?;
     Ok(DatabaseCredentials { username: username.expose().into(), password: password.expose().into() })
+}
+
+async fn documents(config: &ServeConfig) -> anyhow::Result<S3Documents> {
+    let [access_key, secret_key] = config.credentials.read("s3", ["access_key", "secret_key"]).await?;
+    let keys = S3Credentials { access_key: access_key.expose().into(), secret_key: secret_key.expose().into() };
+    Ok(S3Documents::new(&config.s3, &keys)?)
 }
 
 /// Asks the database every second whether it is there; an answer that takes longer means no.

@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Libraries whose own lines only repeat, in other words, what is reported anyway.
-const SILENCED: [&str; 3] = ["actix_server=warn", "rustify=off", "vaultrs=off"];
+const SILENCED: [&str; 4] = ["actix_http=off", "actix_server=warn", "rustify=off", "vaultrs=off"];
 
 /// Logs cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +47,7 @@ pub fn start_telemetry(filter: LogFilter) -> Result<(), TelemetryError> {
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
-        .with_current_span(false)
+        .with_current_span(true)
         .with_span_list(false)
         .with_writer(io::stderr)
         .with_env_filter(filter.0)

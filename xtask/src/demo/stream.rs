@@ -30,7 +30,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) async fn connect(urls: &[String]) -> Result<Self> {
-        let client = async_nats::connect(urls.join(",")).await.context("cannot connect to NATS")?;
+        let client = async_nats::connect(urls).await.context("cannot connect to NATS")?;
         let context = ContextBuilder::new().timeout(TIMEOUT).max_ack_inflight(IN_FLIGHT).build(client);
         Ok(Self { context })
     }

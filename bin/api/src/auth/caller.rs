@@ -89,6 +89,11 @@ impl Caller {
         self.scopes.iter().any(|known| known == scope)
     }
 
+    /// Whether the token has exactly this role.
+    pub(crate) fn has_role(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
     /// Whether one of the roles reaches every tenant.
     pub(crate) fn is_staff(&self) -> bool {
         self.roles.iter().any(|role| role.is_staff())

@@ -6,8 +6,6 @@ mod jwks;
 mod keys;
 mod token;
 
-#[cfg(test)]
-pub(crate) use caller::Role;
-pub(crate) use caller::{Caller, ClaimNames};
+pub(crate) use caller::{Caller, ClaimNames, Role};
 pub(crate) use jwks::{Jwks, JwksSource};
 pub(crate) use token::{Denied, Verifier};

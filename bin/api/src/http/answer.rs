@@ -1,11 +1,14 @@
-//! Successful answers: JSON, never kept by a cache that others share.
+//! Successful answers: JSON and documents, never kept by a cache.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, LOCATION};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, ETAG, LOCATION};
 use serde::Serialize;
 
 use super::problem::Problem;
+
+/// The media type of documents.
+pub(crate) const PDF: &str = "application/pdf";
 
 /// Data about money.
 const PRIVATE: (actix_web::http::header::HeaderName, &str) = (CACHE_CONTROL, "private, no-store");
@@ -24,6 +27,18 @@ pub(crate) fn ok<T: Serialize>(data: &T) -> Result<HttpResponse, Problem> {
 /// 500 when it cannot be written as JSON.
 pub(crate) fn created<T: Serialize>(location: String, data: &T) -> Result<HttpResponse, Problem> {
     private(StatusCode::CREATED, Some(location), data)
+}
+
+/// 200 with a PDF to be saved, tagged with the SHA-256 of its bytes.
+pub(crate) fn pdf(file_name: &str, sha256: [u8; 32], bytes: Vec<u8>) -> HttpResponse {
+    let tag: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header(PRIVATE)
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{file_name}\"")))
+        .insert_header((ETAG, format!("\"{tag}\"")))
+        .content_type(PDF);
+    response.body(bytes)
 }
 
 fn private<T: Serialize>(status: StatusCode, location: Option<String>, data: &T) -> Result<HttpResponse, Problem> {

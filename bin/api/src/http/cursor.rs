@@ -5,11 +5,43 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use billing_domain::{Day, InvoiceId, Month};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-const KEY: usize = 16;
 const HASH: usize = 8;
+
+/// What a list's rows are ordered by.
+pub(crate) trait Key: Sized {
+    /// Always of one length.
+    fn to_bytes(&self) -> Vec<u8>;
+
+    /// The key of those bytes, if there is one.
+    fn from_bytes(bytes: &[u8]) -> Option<Self>;
+}
+
+impl Key for Uuid {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::from_slice(bytes).ok()
+    }
+}
+
+impl Key for (Month, InvoiceId) {
+    fn to_bytes(&self) -> Vec<u8> {
+        let (month, id) = self;
+        [month.first_day().epoch_days().to_be_bytes().as_slice(), id.0.as_bytes()].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (days, id) = bytes.split_first_chunk()?;
+        let first = Day::from_epoch_days(i32::from_be_bytes(*days)).ok()?;
+        Some((first.month(), InvoiceId(Uuid::from_slice(id).ok()?)))
+    }
+}
 
 /// What a list was asked for, apart from the place in it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,19 +63,19 @@ impl Question {
     }
 
     /// The cursor of the place after a row.
-    pub(crate) fn cursor(&self, last: Uuid) -> String {
-        URL_SAFE_NO_PAD.encode([last.as_bytes().as_slice(), &self.0].concat())
+    pub(crate) fn cursor(&self, last: impl Key) -> String {
+        URL_SAFE_NO_PAD.encode([last.to_bytes().as_slice(), &self.0].concat())
     }
 
     /// The row after which a cursor goes on.
-    pub(crate) fn read(&self, cursor: &str) -> Result<Uuid, &'static str> {
+    pub(crate) fn read<K: Key>(&self, cursor: &str) -> Result<K, &'static str> {
         const REFUSED: &str = "is not a cursor of this list with these filters";
         let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| REFUSED)?;
-        let (key, hash) = bytes.split_at_checked(KEY).ok_or(REFUSED)?;
-        if hash != self.0 {
+        let (key, hash) = bytes.split_last_chunk::<HASH>().ok_or(REFUSED)?;
+        if *hash != self.0 {
             return Err(REFUSED);
         }
-        Uuid::from_slice(key).map_err(|_| REFUSED)
+        K::from_bytes(key).ok_or(REFUSED)
     }
 }
 
@@ -67,7 +99,10 @@ mod tests {
             assert_eq!(question.read(&cursor).map_err(|_| ()), expected);
         }
         for garbage in ["", "AAAA", "!", &cursor[1..], &format!("{cursor}A"), &"A".repeat(10_000)] {
-            assert!(growth.read(garbage).is_err(), "{garbage}");
+            assert!(growth.read::<Uuid>(garbage).is_err(), "{garbage}");
         }
+        let place = (Month::parse("2026-10").unwrap(), InvoiceId(key));
+        assert_eq!(growth.read(&growth.cursor(place)), Ok(place));
+        assert!(growth.read::<(Month, InvoiceId)>(&cursor).is_err());
     }
 }

@@ -46,6 +46,10 @@ pub(crate) enum Kind {
     RatedUsage,
     /// The row cannot be changed any more.
     Ended,
+    /// The invoice cannot be declared void any more, or not yet.
+    NotVoidable,
+    /// The invoice has no document yet.
+    DocumentNotReady,
     /// The idempotency key stands for something else.
     KeyReused,
     /// More requests at once than can be served.
@@ -58,7 +62,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// The whole catalogue.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Malformed,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -69,6 +73,8 @@ impl Kind {
         Self::CostOverlap,
         Self::RatedUsage,
         Self::Ended,
+        Self::NotVoidable,
+        Self::DocumentNotReady,
         Self::TooLarge,
         Self::MediaType,
         Self::Invalid,
@@ -91,6 +97,8 @@ impl Kind {
             Self::CostOverlap => (409, "cost-overlap", "Another operator cost is in force"),
             Self::RatedUsage => (409, "rated-usage", "Usage has already been rated"),
             Self::Ended => (409, "ended", "No longer in force"),
+            Self::NotVoidable => (409, "not-voidable", "The invoice cannot be declared void"),
+            Self::DocumentNotReady => (409, "document-not-ready", "The document is not ready"),
             Self::TooLarge => (413, "too-large", "The body is too large"),
             Self::MediaType => (415, "media-type", "The media type is not supported"),
             Self::Invalid => (422, "invalid", "Some values cannot be accepted"),
@@ -141,12 +149,24 @@ impl Kind {
                 "this version has ended, was cancelled or has been replaced; change the version in force, or create \
                  another one"
             }
+            Self::NotVoidable => "an invoice is declared void once, when it is issued or has at least its number",
+            Self::DocumentNotReady => "the invoice is not issued yet; try again after the time that Retry-After names",
             Self::TooLarge => "a body has at most 65536 bytes",
             Self::MediaType => "send the body as application/json",
             Self::Invalid => "errors lists each value and what it may be",
             Self::KeyReused => "choose another Idempotency-Key, or repeat exactly the request it was first used for",
             Self::Internal => "try again; if it stays, tell the operators the instance",
             Self::Overloaded | Self::Unavailable => "try again after the time that Retry-After names",
+        }
+    }
+
+    /// After how many seconds it may be worth to try again.
+    pub(crate) fn retry_after(self) -> Option<&'static str> {
+        match self {
+            Self::Overloaded => Some("1"),
+            Self::Unavailable => Some("5"),
+            Self::DocumentNotReady => Some("60"),
+            _ => None,
         }
     }
 
@@ -234,12 +254,12 @@ impl Problem {
         }
         let mut response = HttpResponse::build(self.kind.status());
         response.insert_header((CACHE_CONTROL, "no-store")).content_type(PROBLEM_JSON);
-        match self.kind {
-            Kind::Unauthenticated => response.insert_header((WWW_AUTHENTICATE, "Bearer")),
-            Kind::Overloaded => response.insert_header((RETRY_AFTER, "1")),
-            Kind::Unavailable => response.insert_header((RETRY_AFTER, "5")),
-            _ => &mut response,
-        };
+        if self.kind == Kind::Unauthenticated {
+            response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+        }
+        if let Some(seconds) = self.kind.retry_after() {
+            response.insert_header((RETRY_AFTER, seconds));
+        }
         if let Some(allow) = self.allow {
             response.insert_header((ALLOW, allow));
         }

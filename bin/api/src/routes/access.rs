@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::auth::Caller;
+use crate::auth::{Caller, Role};
 use crate::http::problem::{Kind, Problem};
 
 /// A scope of a token.
@@ -12,6 +12,8 @@ pub(crate) enum Scope {
     BillingRead,
     /// Prices and operator costs.
     BillingAdmin,
+    /// Declaring invoices void.
+    PlatformFinance,
 }
 
 impl Scope {
@@ -20,6 +22,7 @@ impl Scope {
         match self {
             Self::BillingRead => "billing:read",
             Self::BillingAdmin => "billing:admin",
+            Self::PlatformFinance => "platform.finance",
         }
     }
 }
@@ -31,6 +34,8 @@ pub(crate) enum Reach {
     Account,
     /// The platform's: `platform.*` only.
     Platform,
+    /// What only `platform.finance` does.
+    Finance,
 }
 
 impl fmt::Display for Reach {
@@ -38,6 +43,7 @@ impl fmt::Display for Reach {
         f.write_str(match self {
             Self::Account => "account.* own, platform.* any",
             Self::Platform => "platform.*",
+            Self::Finance => "platform.finance",
         })
     }
 }
@@ -50,6 +56,7 @@ pub(crate) fn authorise(caller: &Caller, scope: Scope, reach: Reach) -> Result<(
     let reaches = match reach {
         Reach::Account => caller.is_staff() || caller.is_customer(),
         Reach::Platform => caller.is_staff(),
+        Reach::Finance => caller.has_role(Role::PlatformFinance),
     };
     if caller.has_scope(scope.name()) && reaches { Ok(()) } else { Err(Kind::Forbidden.into()) }
 }

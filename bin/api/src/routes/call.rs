@@ -4,6 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
 use actix_web::web::{Data, Query};
+use billing_domain::AccountId;
 use billing_domain::ports::AdminAction;
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -14,10 +15,10 @@ use crate::http::fields::{Fields, Given, uuid};
 use crate::http::idempotency;
 use crate::http::problem::{Kind, Place, Problem};
 use crate::http::trace::Trace;
-use crate::services::Services;
+use crate::services::{Services, Store};
 
 /// Who asks what, and with what it is answered.
-pub(crate) struct Call<S> {
+pub(crate) struct Call<S: Store> {
     pub(crate) services: Data<Services<S>>,
     pub(crate) caller: Caller,
     /// When the request came; the only "now" of its handling.
@@ -27,7 +28,7 @@ pub(crate) struct Call<S> {
     pub(crate) payload: Payload,
 }
 
-impl<S> Call<S> {
+impl<S: Store> Call<S> {
     /// The request's headers.
     pub(crate) fn headers(&self) -> &HeaderMap {
         self.request.headers()
@@ -88,7 +89,20 @@ impl<S> Call<S> {
         }
     }
 
-    /// The same, done at most once for the request's idempotency key, if it has one.
+    /// Notes in the audit log that staff read another account's data, or every account's.
+    ///
+    /// # Errors
+    /// When it cannot be noted: then the data are not shown.
+    pub(crate) async fn note_read(&self, account: Option<AccountId>, what: &'static str) -> Result<(), Problem> {
+        let is_own = account.is_some() && account == self.caller.account;
+        if is_own || !self.caller.is_staff() {
+            return Ok(());
+        }
+        let action = self.action();
+        self.services.run(async move |store: S| store.note_read(account, what, &action).await).await
+    }
+
+    /// [`Self::action`], done at most once for the request's idempotency key, if it has one.
     ///
     /// # Errors
     /// 400 for a key that cannot be one.

@@ -16,6 +16,7 @@ use utoipa::openapi::{
 };
 
 use super::access::Scope;
+use crate::http::answer::PDF;
 use crate::http::idempotency::IDEMPOTENCY_KEY;
 use crate::http::problem::{Kind, PROBLEM_JSON, ProblemDocument};
 
@@ -99,6 +100,23 @@ impl Operation {
         let content = self.content(example);
         let response = ResponseBuilder::new().description(description).content(JSON, content).build();
         self.builder = self.builder.response(status.to_string(), response);
+        self
+    }
+
+    /// 200 as JSON, or as a PDF for who asks for that.
+    pub(crate) fn answers_or_pdf<T: ToSchema + Serialize>(mut self, description: &str, example: &T) -> Self {
+        let binary = ObjectBuilder::new().schema_type(Type::String).content_media_type(PDF);
+        let pdf = ContentBuilder::new().schema(Some(binary.build())).example(Some(json!("%PDF-1.7 …"))).build();
+        let mut response =
+            ResponseBuilder::new().description(description).content(JSON, self.content(example)).content(PDF, pdf);
+        for (name, says) in [
+            ("ETag", "With a PDF: the SHA-256 of its bytes."),
+            ("Content-Disposition", "With a PDF: to be saved under the invoice's number."),
+        ] {
+            let schema = ObjectBuilder::new().schema_type(Type::String).build();
+            response = response.header(name, HeaderBuilder::new().schema(Some(schema)).description(Some(says)).build());
+        }
+        self.builder = self.builder.response("200", response.build());
         self
     }
 
@@ -194,7 +212,7 @@ pub(crate) fn open_api(
         .title("Billing")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "Usage, prices and operator costs of the SMS gateway. Money is a decimal string, days are UTC and inclusive at \
+            "Usage, invoices, prices and operator costs of the SMS gateway. Money is a decimal string, days are UTC and inclusive at \
              both ends, errors are RFC 9457 problems whose `type` is stable. Unknown parameters and fields are refused.",
         ))
         .build();
@@ -270,10 +288,7 @@ fn problem_response(kinds: &[Kind]) -> Response {
         let schema = ObjectBuilder::new().schema_type(Type::String).build();
         response.header(name, HeaderBuilder::new().schema(Some(schema)).build())
     };
-    match kinds[0].status().as_u16() {
-        401 => header("WWW-Authenticate", response),
-        503 => header("Retry-After", response),
-        _ => response,
-    }
-    .build()
+    let response = if kinds.contains(&Kind::Unauthenticated) { header("WWW-Authenticate", response) } else { response };
+    let waits = kinds.iter().any(|kind| kind.retry_after().is_some());
+    if waits { header("Retry-After", response) } else { response }.build()
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::document::Operation;
-use crate::services::Services;
+use crate::services::{Services, Store};
 
 /// How it is.
 #[derive(Serialize, ToSchema)]
@@ -28,7 +28,7 @@ pub(super) fn live() -> HttpResponse {
 }
 
 /// 200, or 503 with what is missing.
-pub(super) fn ready<S>(services: &Services<S>) -> HttpResponse {
+pub(super) fn ready<S: Store>(services: &Services<S>) -> HttpResponse {
     answer(&HealthView::new(services.health.not_ready()))
 }
 

@@ -1,29 +1,27 @@
-//! What every list has: `limit`, `cursor`, and a page of rows.
-
-use billing_domain::ports::Page;
-use uuid::Uuid;
+//! What every list has: `limit` and `cursor`.
 
 use super::call::Call;
-use crate::http::cursor::Question;
+use crate::http::cursor::{Key, Question};
 use crate::http::fields::Fields;
 use crate::http::problem::Problem;
+use crate::services::Store;
 
 const LIMIT_MAX: u32 = 50;
 const LIMIT_DEFAULT: u32 = 20;
 
-/// Where in a list to go on, and how far.
-pub(super) struct Place {
+/// Where in a list to go on, and how far; its rows are ordered by `K`.
+pub(super) struct Place<K> {
     question: Question,
-    pub(super) after: Option<Uuid>,
+    pub(super) after: Option<K>,
     pub(super) limit: u32,
 }
 
-impl Place {
+impl<K: Key> Place<K> {
     /// From `cursor` and `limit`; the cursor must come from the same list with the same filters.
     ///
     /// # Errors
     /// 400 when the query cannot be read.
-    pub(super) fn read<S>(list: &str, call: &Call<S>, query: &mut Fields) -> Result<Self, Problem> {
+    pub(super) fn read<S: Store>(list: &str, call: &Call<S>, query: &mut Fields) -> Result<Self, Problem> {
         let mut filters = call.query_pairs()?;
         filters.retain(|(name, _)| name != "cursor" && name != "limit");
         let question = Question::new(list, &filters);
@@ -32,9 +30,9 @@ impl Place {
         Ok(Self { question, after, limit })
     }
 
-    /// The cursor of the next page, if there is one.
-    pub(super) fn next<T>(&self, page: &Page<T>) -> Option<String> {
-        page.next.map(|last| self.question.cursor(last))
+    /// The cursor of the next page, if more rows follow the last one.
+    pub(super) fn next(&self, last: Option<K>) -> Option<String> {
+        last.map(|last| self.question.cursor(last))
     }
 }
 

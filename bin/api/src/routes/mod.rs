@@ -5,6 +5,7 @@ mod call;
 mod dispatch;
 mod document;
 mod health;
+mod invoices;
 mod list;
 mod operator_costs;
 mod outcome;

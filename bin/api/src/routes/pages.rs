@@ -39,14 +39,14 @@ impl Pages {
 }
 
 /// The document.
-pub(super) fn open_api<S>(services: &Services<S>) -> HttpResponse {
+pub(super) fn open_api<S: Store>(services: &Services<S>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.insert_header((CACHE_CONTROL, "public, max-age=300")).content_type("application/json");
     response.body(services.pages.json.clone())
 }
 
 /// The page.
-pub(super) fn docs<S>(services: &Services<S>) -> HttpResponse {
+pub(super) fn docs<S: Store>(services: &Services<S>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response
         .insert_header((CACHE_CONTROL, "public, max-age=300"))

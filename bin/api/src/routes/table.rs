@@ -10,7 +10,7 @@ use futures::future::LocalBoxFuture;
 use super::access::{Reach, Scope};
 use super::call::Call;
 use super::document::Operation;
-use super::{health, operator_costs, pages, pricing, usage};
+use super::{health, invoices, operator_costs, pages, pricing, usage};
 use crate::http::problem::Problem;
 use crate::services::{Services, Store};
 
@@ -18,7 +18,7 @@ use crate::services::{Services, Store};
 pub(crate) type Answer = LocalBoxFuture<'static, Result<HttpResponse, Problem>>;
 
 /// Who may come in, and who answers.
-pub(crate) enum Access<S> {
+pub(crate) enum Access<S: Store> {
     /// Everyone, without a token.
     Open(fn(&Services<S>) -> HttpResponse),
     /// Callers with the scope and a role that reaches as far.
@@ -26,7 +26,7 @@ pub(crate) enum Access<S> {
 }
 
 /// One row of the table.
-pub(crate) struct Route<S> {
+pub(crate) struct Route<S: Store> {
     pub(crate) method: Method,
     pub(crate) path: &'static str,
     pub(crate) access: Access<S>,
@@ -36,8 +36,8 @@ pub(crate) struct Route<S> {
 /// Every route of the service.
 pub(crate) fn table<S: Store>() -> Vec<Route<S>> {
     use Access::{Guarded, Open};
-    use Reach::{Account, Platform};
-    use Scope::{BillingAdmin, BillingRead};
+    use Reach::{Account, Finance, Platform};
+    use Scope::{BillingAdmin, BillingRead, PlatformFinance};
 
     let row = |method, path, access, document| Route { method, path, access, document };
     let (get, post, patch, delete) = (Method::GET, Method::POST, Method::PATCH, Method::DELETE);
@@ -49,6 +49,10 @@ pub(crate) fn table<S: Store>() -> Vec<Route<S>> {
         row(get.clone(), "/docs", Open(pages::docs), pages::docs_document),
 
         row(get.clone(), "/v1/billing/usage", Guarded(BillingRead, Account, |call| Box::pin(usage::show(call))), usage::document),
+        row(get.clone(), "/v1/billing/invoices", Guarded(BillingRead, Account, |call| Box::pin(invoices::list(call))), invoices::listing),
+        row(get.clone(), "/v1/billing/invoices/{id}", Guarded(BillingRead, Account, |call| Box::pin(invoices::show(call))), invoices::showing),
+        row(get.clone(), "/v1/billing/invoices/{id}/download", Guarded(BillingRead, Account, |call| Box::pin(invoices::download(call))), invoices::downloading),
+        row(post.clone(), "/v1/admin/invoices/{id}/void", Guarded(PlatformFinance, Finance, |call| Box::pin(invoices::void(call))), invoices::voiding),
 
         row(get.clone(), "/v1/admin/pricing", Guarded(BillingAdmin, Platform, |call| Box::pin(pricing::list(call))), pricing::listing),
         row(post.clone(), "/v1/admin/pricing", Guarded(BillingAdmin, Platform, |call| Box::pin(pricing::create(call))), pricing::creating),
@@ -66,7 +70,7 @@ pub(crate) fn table<S: Store>() -> Vec<Route<S>> {
 }
 
 /// The table as text, a line for each route.
-pub(crate) fn print<S>(table: &[Route<S>]) -> String {
+pub(crate) fn print<S: Store>(table: &[Route<S>]) -> String {
     let mut text = format!("{:<7} {:<35} {:<17} REACH\n", "METHOD", "PATH", "SCOPE");
     for route in table {
         let (scope, reach) = match &route.access {

@@ -89,6 +89,7 @@ fn example() -> CostView {
         effective_to: None,
         created_by: "pricing@ghasi.example".into(),
         created_at: "2026-10-15T12:00:00Z".into(),
+        cancelled_at: None,
         version: 1,
     }
 }

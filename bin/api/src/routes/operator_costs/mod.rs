@@ -38,7 +38,7 @@ pub(crate) async fn list<S: Store>(call: Call<S>) -> Result<HttpResponse, Proble
     query.finish(Some(()))?;
     let (after, limit) = (place.after, place.limit);
     let page = call.services.run(async move |store: S| store.costs(&filter, after, limit).await).await?;
-    let next_cursor = place.next(&page);
+    let next_cursor = place.next(page.next);
     answer::ok(&CostList { data: page.rows.iter().map(CostView::of).collect(), next_cursor })
 }
 

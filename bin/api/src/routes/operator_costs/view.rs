@@ -35,6 +35,9 @@ pub(super) struct CostView {
     /// When it was made.
     #[schema(format = DateTime)]
     pub(super) created_at: String,
+    /// When it was cancelled, before it began; null: it was not.
+    #[schema(required = true, format = DateTime)]
+    pub(super) cancelled_at: Option<String>,
     /// 1 for the first, one more for each change.
     pub(super) version: u32,
 }
@@ -64,6 +67,7 @@ impl CostView {
             effective_to: cost.days.last().map(|day| day.to_string()),
             created_by: cost.created_by.clone(),
             created_at: cost.created_at.to_string(),
+            cancelled_at: cost.cancelled_at.map(|at| at.to_string()),
             version: cost.version,
         }
     }

@@ -37,7 +37,7 @@ pub(crate) async fn list<S: Store>(call: Call<S>) -> Result<HttpResponse, Proble
     query.finish(Some(()))?;
     let (after, limit) = (place.after, place.limit);
     let page = call.services.run(async move |store: S| store.prices(&filter, after, limit).await).await?;
-    let next_cursor = place.next(&page);
+    let next_cursor = place.next(page.next);
     answer::ok(&PriceList { data: page.rows.iter().map(PriceView::of).collect(), next_cursor })
 }
 

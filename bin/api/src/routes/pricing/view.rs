@@ -47,6 +47,9 @@ pub(crate) struct PriceView {
     /// When it was made.
     #[schema(format = DateTime)]
     pub(super) created_at: String,
+    /// When it was cancelled, before it began; null: it was not.
+    #[schema(required = true, format = DateTime)]
+    pub(super) cancelled_at: Option<String>,
     /// 1 for the first, one more for each change.
     pub(super) version: u32,
 }
@@ -80,6 +83,7 @@ impl PriceView {
             effective_to: terms.days.last().map(|day| day.to_string()),
             created_by: price.created_by.clone(),
             created_at: price.created_at.to_string(),
+            cancelled_at: price.cancelled_at.map(|at| at.to_string()),
             version: price.version,
         }
     }

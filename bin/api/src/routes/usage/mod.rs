@@ -19,24 +19,12 @@ use view::UsageView;
 pub(crate) async fn show<S: Store>(call: Call<S>) -> Result<HttpResponse, Problem> {
     let question = question::read(&call)?;
     let is_own = call.caller.account == Some(question.account);
-    let note = call.caller.is_staff() && !is_own;
-    let (asked, action) = (question.clone(), call.action());
-    let report = call
-        .services
-        .run(async move |store: S| {
-            let report = query_usage(&store, &asked).await?;
-            if note && report.is_some() {
-                store.note_read(asked.account, "usage", &action).await?;
-            }
-            Ok::<_, QueryError>(report)
-        })
-        .await?;
-    let staff = call.caller.is_staff();
-    match report {
-        Some(report) => answer::ok(&UsageView::of_report(&report, staff)),
-        None if is_own => answer::ok(&UsageView::of_nothing(&question, call.now, staff)),
-        None => Err(Kind::NotFound.into()),
+    let report = call.services.run(async move |store: S| query_usage(&store, &question).await).await?;
+    if !report.is_known && !is_own {
+        return Err(Kind::NotFound.into());
     }
+    call.note_read(Some(report.question.account), "usage").await?;
+    answer::ok(&UsageView::of_report(&report, call.caller.is_staff()))
 }
 
 impl From<QueryError> for Problem {

@@ -6,6 +6,7 @@ use billing_domain::{AccountId, Day, DayRange, OperatorId};
 use crate::http::fields::{Fields, day, one_of, uuid};
 use crate::http::problem::{Kind, Problem};
 use crate::routes::call::Call;
+use crate::services::Store;
 
 /// Every granularity with its name on the wire.
 pub(super) const GRANULARITIES: [(Granularity, &str); 3] =
@@ -15,7 +16,7 @@ pub(super) const GRANULARITIES: [(Granularity, &str); 3] =
 ///
 /// # Errors
 /// 404 when a customer asks for another account; 422 for values that cannot be.
-pub(super) fn read<S>(call: &Call<S>) -> Result<UsageQuestion, Problem> {
+pub(super) fn read<S: Store>(call: &Call<S>) -> Result<UsageQuestion, Problem> {
     let mut query = call.query()?;
     let account = account(call, &mut query)?;
     let days = days(&mut query, Day::of(call.now));
@@ -28,7 +29,7 @@ pub(super) fn read<S>(call: &Call<S>) -> Result<UsageQuestion, Problem> {
 }
 
 /// The account asked for, else the token's own. For customers every other account does not exist.
-fn account<S>(call: &Call<S>, query: &mut Fields) -> Result<Option<AccountId>, Problem> {
+fn account<S: Store>(call: &Call<S>, query: &mut Fields) -> Result<Option<AccountId>, Problem> {
     let own = call.caller.account;
     if !query.has("accountId") {
         if own.is_none() {

@@ -90,16 +90,17 @@ impl UsageView {
             .map(|figures| UsageInCurrency::of(&report.question, report.as_of, figures, staff))
             .collect();
         match all.len() {
-            0 => Self::of_nothing(&report.question, report.as_of, staff),
+            0 => Self::of_nothing(report, staff),
             1 => Self { main: all.remove(0), currencies: Vec::new() },
             _ => Self { main: all[0].clone(), currencies: all },
         }
     }
 
     /// Of an account that has never been seen.
-    pub(super) fn of_nothing(question: &UsageQuestion, as_of: Timestamp, staff: bool) -> Self {
+    fn of_nothing(report: &UsageReport, staff: bool) -> Self {
         let totals = UsageSums::of(&BucketSums::default(), staff);
-        Self { main: UsageInCurrency::new(question, as_of, None, Vec::new(), totals), currencies: Vec::new() }
+        let main = UsageInCurrency::new(&report.question, report.as_of, None, Vec::new(), totals);
+        Self { main, currencies: Vec::new() }
     }
 }
 
