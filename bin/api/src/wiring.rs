@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use billing_domain::ports::Clock as _;
 use billing_postgres::{DatabaseCredentials, Postgres};
 use billing_runtime::{Condition, Credentials, Env, Health, Histogram, LogFilter, Shutdown, SystemClock};
-use billing_s3::{S3Credentials, S3Documents};
+use billing_s3::{S3Config, S3Credentials, S3Documents};
 use tokio::runtime::Handle;
 
 use crate::auth::{Jwks, JwksSource, Verifier};
@@ -45,7 +45,7 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     metrics::describe_histogram!(DURATION, metrics::Unit::Seconds, "How long requests took");
 
     let postgres = Postgres::connect(&config.database, &login(&config.credentials, "database-api").await?)?;
-    let documents = documents(&config).await?;
+    let documents = documents(&config.credentials, &config.s3).await?;
     let jwks = Arc::new(Jwks::new(config.jwks.clone())?);
     match (jwks.refresh().await, &config.jwks) {
         (Err(error), JwksSource::File(_)) => return Err(error.into()),
@@ -58,7 +58,8 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     let verifier = Verifier::new(jwks, config.issuer, config.audience, config.claims);
     let health = Health::default();
     let conditions = [health.condition("database"), health.condition("token-keys")];
-    let services = Services::new(postgres.clone(), documents, verifier, health, || SystemClock.now(), Handle::current())?;
+    let services =
+        Services::new(postgres.clone(), documents, verifier, health, || SystemClock.now(), Handle::current())?;
     let services = Data::new(services);
     tokio::spawn(watch_readiness(postgres, services.clone(), conditions));
 
@@ -116,10 +117,10 @@ async fn login(credentials: &Credentials, secret: &str) -> anyhow::Result<Databa
     Ok(DatabaseCredentials { username: username.expose().into(), password: password.expose().into() })
 }
 
-async fn documents(config: &ServeConfig) -> anyhow::Result<S3Documents> {
-    let [access_key, secret_key] = config.credentials.read("s3", ["access_key", "secret_key"]).await?;
+async fn documents(credentials: &Credentials, config: &S3Config) -> anyhow::Result<S3Documents> {
+    let [access_key, secret_key] = credentials.read("s3", ["access_key", "secret_key"]).await?;
     let keys = S3Credentials { access_key: access_key.expose().into(), secret_key: secret_key.expose().into() };
-    Ok(S3Documents::new(&config.s3, &keys)?)
+    Ok(S3Documents::new(config, &keys)?)
 }
 
 /// Asks the database every second whether it is there; an answer that takes longer means no.

@@ -77,7 +77,12 @@ impl<S: PriceBookStore + Accounts, C: PriceBookCache> Catalog<S, C> {
         let book = last.as_ref().map(|known| Arc::clone(&known.book));
         let (book, source) = load_price_book(&self.store, &self.cache, book).await?;
         metrics::count_book(source, began.elapsed());
-        let directory = Arc::new(self.store.directory().await?);
+        let directory_version = self.store.directory_version().await?;
+        let at_hand = last.as_ref().filter(|known| known.directory.version() == directory_version);
+        let directory = match at_hand {
+            Some(known) => Arc::clone(&known.directory),
+            None => Arc::new(self.store.directory().await?),
+        };
         let known = Arc::new(Known { book, directory });
         if let Some(last) = last.filter(|last| last.versions() == known.versions()) {
             return Ok(last);

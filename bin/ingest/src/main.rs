@@ -7,6 +7,7 @@ mod catalog;
 mod config;
 mod metrics;
 mod recorder;
+mod relay;
 mod wiring;
 mod worker;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use billing_domain::ports::Recorded;
+use billing_domain::ports::{Recorded, RunResult, RunTotals};
 use billing_domain::usage::QuarantineReason;
 use billing_domain::use_cases::BookSource;
 use billing_runtime::Histogram;
@@ -17,6 +17,9 @@ const LAG: &str = "billing_nats_consumer_lag";
 const UNRATED: &str = "billing_unrated_events";
 const QUARANTINED: &str = "billing_quarantined_total";
 const NEGATIVE_MARGIN: &str = "billing_negative_margin_total";
+const CRON: &str = "billing_invoice_cron_total";
+const CRON_ACCOUNTS: &str = "billing_invoice_cron_accounts_total";
+const CRON_DURATION: &str = "billing_invoice_cron_duration_seconds";
 const SYNCHRONOUS_STANDBY: &str = "billing_pg_synchronous_standby";
 
 const RESULTS: [&str; 5] = ["ok", "duplicate", "pricing_not_found", "quarantined", "error"];
@@ -59,6 +62,9 @@ pub(crate) fn register() {
         Unit::Count,
         "1 when a synchronous standby confirms each commit; 0: a failover can lose acknowledged messages"
     );
+    describe_counter!(CRON, Unit::Count, "Runs of the invoice cron, by result; every pod tells the same number");
+    describe_counter!(CRON_ACCOUNTS, Unit::Count, "What became of the accounts of all runs; every pod tells the same");
+    describe_gauge!(CRON_DURATION, Unit::Seconds, "How long the last run took");
     describe_counter!(billing_redis::ERRORS_METRIC, Unit::Count, "Failures of the price cache, by operation");
     for result in RESULTS {
         counter!(INGESTED, "result" => result).increment(0);
@@ -75,6 +81,7 @@ pub(crate) fn register() {
     }
     counter!(NEGATIVE_MARGIN).increment(0);
     let _empty = histogram!(INGESTION_LATENCY);
+    set_runs(&RunTotals::default());
     for name in [LAG, UNRATED, SYNCHRONOUS_STANDBY] {
         gauge!(name).set(0);
     }
@@ -134,6 +141,19 @@ pub(crate) fn set_lag(messages: u64) {
 /// How many messages wait to be rated.
 pub(crate) fn set_unrated(messages: u64) {
     gauge!(UNRATED).set(gauge_value(messages));
+}
+
+/// What the runs of the cron came to, from the beginning.
+pub(crate) fn set_runs(totals: &RunTotals) {
+    let results = [RunResult::Ok, RunResult::Partial, RunResult::Error];
+    for (result, runs) in results.into_iter().zip(totals.runs) {
+        counter!(CRON, "result" => result.name()).absolute(runs);
+    }
+    let accounts = totals.accounts;
+    for (result, count) in [("ok", accounts.invoiced), ("failed", accounts.failed), ("skipped", accounts.skipped)] {
+        counter!(CRON_ACCOUNTS, "result" => result).absolute(count);
+    }
+    gauge!(CRON_DURATION).set(gauge_value(totals.last_seconds));
 }
 
 /// Whether commits are confirmed by a standby.

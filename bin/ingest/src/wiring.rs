@@ -15,6 +15,7 @@ use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::metrics;
 use crate::recorder::Recorder;
+use crate::relay::{export_runs, relay_outbox};
 use crate::worker::Worker;
 
 /// What is in hand when the process shall stop has this long to be recorded; the rest is delivered again.
@@ -45,6 +46,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(prepare_partitions(postgres.clone(), SystemClock, stop()));
     tasks.spawn(follow_prices(postgres.clone(), Arc::clone(&catalog), health.condition("prices"), stop()));
     tasks.spawn(measure_lag(consumer.clone(), stop()));
+    tasks.spawn(relay_outbox(postgres.clone(), nats.publisher(), SystemClock, stop()));
+    tasks.spawn(export_runs(postgres.clone(), stop()));
     if config.consumer_enabled {
         let healthy = health.condition("recording");
         healthy.set(true);

@@ -1,5 +1,10 @@
 //! The real program against a real PostgreSQL and a real S3 server: killed anywhere, run twice, run side by side.
-#![allow(clippy::expect_used, clippy::panic, reason = "what a test cannot do without, it says so and ends")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what a test cannot do without, it says so and ends"
+)]
 
 #[path = "../../../crates/billing-postgres/tests/support/mod.rs"]
 mod support;

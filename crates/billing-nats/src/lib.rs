@@ -9,6 +9,7 @@ mod consumer;
 mod credentials;
 mod decode;
 mod error;
+mod invoice_event;
 mod publisher;
 mod puller;
 mod watermark;

@@ -18,6 +18,10 @@ use crate::transaction::{Failure, Transaction};
 const TABLE: Table = Table("account_profiles");
 
 impl Accounts for Postgres {
+    async fn directory_version(&self) -> Result<i64, PortError> {
+        Ok(self.write(&ReadVersion).await?)
+    }
+
     async fn directory(&self) -> Result<AccountDirectory, PortError> {
         Ok(self.write(&LoadDirectory).await?)
     }
@@ -41,6 +45,18 @@ struct ProfileRow {
     currency: String,
 }
 
+struct ReadVersion;
+
+impl Transaction for ReadVersion {
+    const NAME: &'static str = "read_accounts_version";
+    const READ_ONLY: bool = true;
+    type Output = i64;
+
+    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<i64, Failure> {
+        version(connection).await
+    }
+}
+
 struct LoadDirectory;
 
 impl Transaction for LoadDirectory {
@@ -49,17 +65,22 @@ impl Transaction for LoadDirectory {
     type Output = AccountDirectory;
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<AccountDirectory, Failure> {
-        #[derive(diesel::QueryableByName)]
-        struct Version {
-            #[diesel(sql_type = BigInt)]
-            version: i64,
-        }
-        let row: Version = diesel::sql_query("SELECT version FROM billing.book_versions WHERE book = 'accounts'")
-            .get_result(connection)
-            .await?;
+        let version = version(connection).await?;
         let rows = profiles(connection, None).await?;
-        Ok(AccountDirectory::new(row.version, records(&rows)?))
+        Ok(AccountDirectory::new(version, records(&rows)?))
     }
+}
+
+async fn version(connection: &mut AsyncPgConnection) -> Result<i64, Failure> {
+    #[derive(diesel::QueryableByName)]
+    struct Version {
+        #[diesel(sql_type = BigInt)]
+        version: i64,
+    }
+    let row: Version = diesel::sql_query("SELECT version FROM billing.book_versions WHERE book = 'accounts'")
+        .get_result(connection)
+        .await?;
+    Ok(row.version)
 }
 
 /// Profiles of some accounts or of all, by account and first day.

@@ -1,4 +1,10 @@
 //! Invoices on a real server: sealed once, numbered without gaps, voided once.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what a test cannot do without, it says so and ends"
+)]
 mod support;
 
 use billing_domain::invoicing::{Disposition, InvoiceStatus, Party, VoidReason};

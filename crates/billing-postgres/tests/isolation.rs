@@ -1,4 +1,10 @@
 //! One tenant's rows are out of another's reach, by row-level security alone.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what a test cannot do without, it says so and ends"
+)]
 mod support;
 
 use billing_domain::ports::RecordOutcome;

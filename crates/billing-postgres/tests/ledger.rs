@@ -1,4 +1,10 @@
 //! Exactly once, on a real server.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what a test cannot do without, it says so and ends"
+)]
 mod support;
 
 use billing_domain::ports::{Accounts, PriceBookStore, RecordOutcome, Recorded, UsageLedger, UsageReader};

@@ -1,4 +1,10 @@
 //! The schema comes up, goes down and comes up again.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what a test cannot do without, it says so and ends"
+)]
 mod support;
 
 use billing_postgres::{migrate, revert_all};

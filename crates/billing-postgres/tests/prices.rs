@@ -1,4 +1,10 @@
 //! Prices and costs on a real server: versions, overlaps, back-dating, idempotency.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what a test cannot do without, it says so and ends"
+)]
 mod support;
 
 use billing_domain::ports::{AdminAction, ChangeOutcome, NewPrice, PriceAdmin, PriceBookStore, PriceFilter, Refusal};

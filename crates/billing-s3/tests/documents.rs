@@ -1,5 +1,10 @@
 //! Documents on a real S3 server over HTTP.
-#![allow(clippy::expect_used, clippy::panic, reason = "what a test cannot do without, it says so and ends")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what a test cannot do without, it says so and ends"
+)]
 
 use billing_domain::ports::{DocumentStore, PutOutcome, RenderedDocument};
 use billing_s3::{S3Config, S3Credentials, S3Documents};

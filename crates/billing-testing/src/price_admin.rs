@@ -179,9 +179,9 @@ fn create<T: Clone + Dated>(
 }
 
 fn insert<T: Clone + Dated>(rows: &mut Rows<T>, id: Uuid, row: T) -> Result<T, Refusal> {
-    let clashes = rows
-        .values()
-        .any(|stored| !stored.row.is_cancelled() && stored.row.key() == row.key() && stored.row.days().overlaps(row.days()));
+    let clashes = rows.values().any(|stored| {
+        !stored.row.is_cancelled() && stored.row.key() == row.key() && stored.row.days().overlaps(row.days())
+    });
     if clashes {
         return Err(Refusal::Overlap);
     }

@@ -84,10 +84,16 @@ fn expected(stage: &Stage, world: &World, account: usize) -> Vec<(String, Sums)>
     let bills = stage.model.bills();
     let of = |currency: &'static str| Some((currency.to_owned(), bills.get(&(account, currency))?.sums));
     let account = &world.accounts[account];
-    [Some(account.currency), account.also].into_iter().flatten().filter_map(of).collect()
+    in_order([Some(account.currency), account.also].into_iter().flatten().filter_map(of).collect())
 }
 
-/// Totals by currency, the main one first.
+/// By currency: which of two is the main one depends on which was recorded first.
+fn in_order(mut usage: Vec<(String, Sums)>) -> Vec<(String, Sums)> {
+    usage.sort_by(|(one, _), (other, _)| other.cmp(one));
+    usage
+}
+
+/// Totals by currency.
 async fn usage(stage: &Stage, account: &Account) -> Result<Vec<(String, Sums)>> {
     let answer = stage.rest.get(Who::Customer(account), &path(&stage.world, account)).await?;
     let totals = |one: &Value| -> Result<(String, Sums)> {
@@ -100,7 +106,7 @@ async fn usage(stage: &Stage, account: &Account) -> Result<Vec<(String, Sums)>> 
         Ok((one["currency"].as_str().context("usage without a currency")?.to_owned(), sums))
     };
     match answer["currencies"].as_array() {
-        Some(several) => several.iter().map(totals).collect(),
+        Some(several) => Ok(in_order(several.iter().map(totals).collect::<Result<_>>()?)),
         // Nothing was ever used.
         None if answer["currency"].is_null() => Ok(Vec::new()),
         None => Ok(vec![totals(&answer)?]),

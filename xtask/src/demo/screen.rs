@@ -5,12 +5,14 @@
 use std::io::{IsTerminal, stderr, stdout};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
 /// Steps of the whole story.
 const STEPS: usize = 11;
 /// How often a bar becomes a line where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
+/// How often the rate beside a bar is written anew.
+const RATE_EVERY: Duration = Duration::from_millis(250);
 const WIDTH: usize = 100;
 
 /// Where the story is told, what has been found true so far, and how long each step took.
@@ -87,16 +89,15 @@ impl Screen {
     /// A bar that runs from `base` to about `length`.
     pub(crate) fn bar(&self, what: &'static str, base: u64, length: u64) -> Bar {
         let shown = self.terminal.then(|| {
-            let bar = ProgressBar::new(length).with_message(what);
-            let style = ProgressStyle::with_template("{msg:<11} [{bar:44}] {human_pos} of {human_len}  {per_sec:0}");
+            let bar = ProgressBar::new(length).with_message(what).with_finish(ProgressFinish::AndClear);
+            let style = ProgressStyle::with_template("{msg:<11} [{bar:44}] {human_pos} of {human_len}  {prefix}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("█▉▊▋▌▍▎▏ "));
             bar.set_position(base);
-            bar.reset_eta();
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
         let now = Instant::now();
-        Bar { what, base, length, shown, begun: now, line: now, position: base }
+        Bar { what, base, length, shown, begun: now, told: now, position: base }
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
@@ -111,7 +112,7 @@ pub(crate) struct Bar {
     length: u64,
     shown: Option<ProgressBar>,
     begun: Instant,
-    line: Instant,
+    told: Instant,
     position: u64,
 }
 
@@ -119,14 +120,26 @@ impl Bar {
     /// How far it is.
     pub(crate) fn set(&mut self, position: u64) {
         self.position = position;
+        let rate_every = if self.shown.is_some() { RATE_EVERY } else { LINE_EVERY };
+        let is_due = self.told.elapsed() >= rate_every;
+        if is_due {
+            self.told = Instant::now();
+        }
         match &self.shown {
-            Some(bar) => bar.set_position(position),
-            None if self.line.elapsed() >= LINE_EVERY => {
-                self.line = Instant::now();
-                self.print(&format!("{} of {}", count(position), count(self.length)));
+            Some(bar) => {
+                bar.set_position(position);
+                if is_due {
+                    bar.set_prefix(format!("{}/s", count(self.rate())));
+                }
             }
+            None if is_due => self.print(&format!("{} of {}", count(position), count(self.length))),
             None => {}
         }
+    }
+
+    /// Since it began, a second.
+    fn rate(&self) -> u64 {
+        rate(self.position.saturating_sub(self.base), self.begun.elapsed())
     }
 
     /// Ends it, and leaves one line of it; the time it took.
@@ -140,9 +153,7 @@ impl Bar {
     }
 
     fn print(&self, done: &str) {
-        let took = self.begun.elapsed();
-        let rate = count(rate(self.position.saturating_sub(self.base), took));
-        println!("{:<11} {done} in {}, {rate}/s", self.what, seconds(took));
+        println!("{:<11} {done} in {}, {}/s", self.what, seconds(self.begun.elapsed()), count(self.rate()));
     }
 }
 

@@ -1,19 +1,24 @@
 //! Who may do what: the truth table over the route table, headers that contradict the token, and accounts of others.
 
+use billing_domain::invoicing::{Invoice, InvoiceStatus};
+use billing_domain::{AccountId, TenantId};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::invoices::{draft, draft_with_number, issued};
 use super::world::{ACCOUNT, Ask, TENANT, World};
 use crate::auth::Role;
 use crate::routes::{Access, table};
 use billing_testing::Memory;
 
-const SCOPES: [&str; 8] = [
+const SCOPES: [&str; 10] = [
     "",
     "billing:read",
     "billing:readX",
     "billing:admin",
     "platform.finance",
+    "platform.financeX",
+    "billing:read billing:admin platform.finance",
     "BILLING:READ BILLING:ADMIN",
     "billing:read,billing:admin",
     "other billing:admin  billing:read",
@@ -23,7 +28,8 @@ const STAFF: [&str; 3] = ["platform.admin", "platform.finance", "platform.billin
 
 fn roles() -> Vec<Vec<&'static str>> {
     let mut roles: Vec<_> = Role::ALL.iter().map(|(_, name)| vec![*name]).collect();
-    roles.extend([vec![], vec!["platform.other"], vec!["account.viewerX"], vec!["account.viewer", "platform.finance"]]);
+    roles.extend([vec![], vec!["platform.other"], vec!["account.viewerX"], vec!["platform.financeX"]]);
+    roles.extend([vec!["account.viewer", "platform.finance"], vec!["platform.admin", "platform.billing_admin"]]);
     roles
 }
 
@@ -33,6 +39,7 @@ fn is_allowed(path: &str, scope: &str, roles: &[&str]) -> bool {
     let staff = roles.iter().any(|role| STAFF.contains(role));
     let customer = roles.iter().any(|role| ["account.admin", "account.viewer"].contains(role));
     match path {
+        "/v1/admin/invoices/{id}/void" => scopes.contains(&"platform.finance") && roles.contains(&"platform.finance"),
         path if path.starts_with("/v1/admin/") => scopes.contains(&"billing:admin") && staff,
         path if path.starts_with("/v1/billing/") => scopes.contains(&"billing:read") && (staff || customer),
         path => panic!("no rule for {path}"),
@@ -107,12 +114,27 @@ async fn what_is_not_ours_looks_like_what_is_not_there() {
     let mut bodies: Vec<Value> = Vec::new();
     for account in [foreign, missing] {
         for query in ["", "&from=2026-10-01&to=2026-10-31", "&from=nonsense", "&operatorId=*"] {
-            let uri = format!("/v1/billing/usage?accountId={account}{query}");
-            let reply = world.send(&Ask::get(&uri).customer(ACCOUNT)).await;
-            assert_eq!(reply.status, 404, "{uri}");
-            assert!(!reply.text.contains(&account.to_string()));
-            bodies.push(reply.without_instance());
+            for resource in ["usage", "invoices"] {
+                let uri = format!("/v1/billing/{resource}?accountId={account}{query}");
+                let reply = world.send(&Ask::get(&uri).customer(ACCOUNT)).await;
+                assert_eq!(reply.status, 404, "{uri}");
+                assert!(!reply.text.contains(&account.to_string()));
+                bodies.push(reply.without_instance());
+            }
         }
+    }
+    for id in invoices_that_are_not_ours(&world) {
+        for uri in [format!("/v1/billing/invoices/{id}"), format!("/v1/billing/invoices/{id}/download")] {
+            for query in ["", "?unknown=1"] {
+                let reply = world.send(&Ask::get(&format!("{uri}{query}")).customer(ACCOUNT)).await;
+                assert_eq!(reply.status, 404, "{uri}");
+                bodies.push(reply.without_instance());
+            }
+        }
+    }
+    for id in ["nonsense".to_owned(), missing.to_string()] {
+        let ask = Ask::new("POST", &format!("/v1/admin/invoices/{id}/void?unknown=1")).staff();
+        bodies.push(world.send(&ask).await.without_instance());
     }
     for resource in ["pricing", "operator-costs"] {
         for id in [foreign.to_string(), "nonsense".into(), "00000000000000000000000000000000".into(), "%00".into()] {
@@ -127,4 +149,20 @@ async fn what_is_not_ours_looks_like_what_is_not_there() {
     bodies.dedup();
     assert_eq!(bodies.len(), 1, "{bodies:?}");
     assert!(world.memory.noted_reads().is_empty());
+}
+
+/// Of another account, of another tenant's account with our account's id, drafts of our own, and ids of nothing.
+fn invoices_that_are_not_ours(world: &World) -> Vec<String> {
+    let issued = |id| issued(id, "2026-09");
+    let foreign = Invoice { account: AccountId(Uuid::from_u128(0xBB)), ..issued(1) };
+    let elsewhere = Invoice { tenant: TenantId(Uuid::from_u128(0xB)), ..issued(2) };
+    let draft = draft(3, "2026-08");
+    let mut withdrawn = draft_with_number(4, "2026-07");
+    withdrawn.status = InvoiceStatus::Void;
+    let mut ids = vec!["nonsense".to_owned(), Uuid::from_u128(9).to_string(), "%00".into()];
+    for invoice in [foreign, elsewhere, draft, draft_with_number(5, "2026-06"), withdrawn] {
+        ids.push(invoice.id.to_string());
+        world.memory.put_invoice(invoice, Vec::new());
+    }
+    ids
 }

@@ -27,7 +27,7 @@ async fn a_price_lives_by_versions() {
         json!({
             "pricingTableId": id, "accountTier": "GROWTH", "accountId": null, "operatorId": "*", "direction": "MT",
             "pricingModel": "PER_SEGMENT", "chargeOn": "ANY_TERMINAL", "unitPrice": "0.012500", "currency": "USD",
-            "effectiveFrom": "2026-01-01", "effectiveTo": null, "createdBy": SUBJECT, "createdAt": NOW, "version": 1,
+            "effectiveFrom": "2026-01-01", "effectiveTo": null, "createdBy": SUBJECT, "createdAt": NOW, "cancelledAt": null, "version": 1,
         })
     );
     assert_eq!(send(&world, "GET", &path, None).await.body, made.body);
@@ -43,7 +43,8 @@ async fn a_price_lives_by_versions() {
 
     // The next version has not begun: ending it cancels it, and the period is free again.
     let next_path = format!("{PRICING}/{}", next.body["pricingTableId"].as_str().unwrap());
-    assert_eq!(send(&world, "DELETE", &next_path, None).await.status, 200);
+    let cancelled = send(&world, "DELETE", &next_path, None).await;
+    assert_eq!((cancelled.status, &cancelled.body["cancelledAt"]), (200, &json!(NOW)));
     assert_eq!(send(&world, "DELETE", &next_path, None).await.problem(), "ended");
     let again = post(&world, PRICING, &with(price(), &json!({"effectiveFrom": "2026-10-16"}))).await;
     assert_eq!(again.status, 201, "{}", again.text);
@@ -100,7 +101,7 @@ async fn an_operator_cost_lives_by_versions() {
         json!({
             "operatorCostId": id, "operatorId": "41220", "direction": "MT", "costPerSegment": "0.008500",
             "currency": "USD", "effectiveFrom": "2026-01-01", "effectiveTo": null, "createdBy": SUBJECT,
-            "createdAt": NOW, "version": 1,
+            "createdAt": NOW, "cancelledAt": null, "version": 1,
         })
     );
     let path = format!("{COSTS}/{id}");
@@ -109,7 +110,8 @@ async fn an_operator_cost_lives_by_versions() {
     assert_eq!((next.status, &next.body["version"]), (200, &json!(2)), "{}", next.text);
     assert_eq!(send(&world, "GET", &path, None).await.body["effectiveTo"], "2026-10-31");
     let next_path = format!("{COSTS}/{}", next.body["operatorCostId"].as_str().unwrap());
-    assert_eq!(send(&world, "DELETE", &next_path, None).await.status, 200);
+    let cancelled = send(&world, "DELETE", &next_path, None).await;
+    assert_eq!((cancelled.status, &cancelled.body["cancelledAt"]), (200, &json!(NOW)));
     let ended = send(&world, "DELETE", &path, None).await;
     assert_eq!((ended.status, &ended.body["effectiveTo"]), (200, &json!("2026-10-15")));
     let in_force = send(&world, "GET", &format!("{COSTS}?activeOnly=true"), None).await;

@@ -4,6 +4,7 @@ mod access;
 mod bodies;
 mod changes;
 mod failures;
+mod invoices;
 mod open_api;
 mod tokens;
 mod usage;

@@ -81,7 +81,7 @@ async fn staff_see_cost_and_margin_and_are_noted() {
     }
     let noted = world.memory.noted_reads();
     assert_eq!(noted.len(), 2);
-    assert_eq!((noted[0].account, noted[0].what, noted[0].action.at), (AccountId(ACCOUNT), "usage", now()));
+    assert_eq!((noted[0].account, noted[0].what, noted[0].action.at), (Some(AccountId(ACCOUNT)), "usage", now()));
     assert_eq!(noted[0].action.actor, SUBJECT);
     assert_eq!(noted[0].action.trace_id, "4bf92f3577b34da6a3ce929d0e0e4736");
     // Their own account is nobody else's business.
@@ -97,6 +97,7 @@ async fn an_own_account_without_any_usage_is_empty_and_another_is_missing() {
     assert_eq!(reply.status, 200);
     assert_eq!((&reply.body["currency"], &reply.body["buckets"]), (&Value::Null, &json!([])));
     assert_eq!(reply.body["totals"]["totalCustomerPrice"], "0.000000");
+    assert_eq!(reply.body["asOf"], NOW);
     assert_eq!((&reply.body["from"], &reply.body["to"]), (&json!("2026-10-01"), &json!("2026-10-15")));
     let uri = format!("/v1/billing/usage?accountId={}", Uuid::from_u128(0xDD));
     assert_eq!(world.send(&Ask::get(&uri).staff()).await.status, 404);

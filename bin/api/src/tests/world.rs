@@ -20,13 +20,17 @@ use uuid::Uuid;
 use super::tokens::{Issuer, Signer};
 use crate::auth::{ClaimNames, Jwks, JwksSource, Verifier};
 use crate::routes;
-use crate::services::Services;
+use crate::services::{Services, Store};
 
 /// A Thursday in the middle of a month.
 pub(super) const NOW: &str = "2026-10-15T12:00:00Z";
 pub(super) const TENANT: Uuid = Uuid::from_u128(0xA);
 pub(super) const ACCOUNT: Uuid = Uuid::from_u128(0xAA);
 pub(super) const SUBJECT: &str = "someone";
+
+impl Store for Memory {
+    type Documents = Self;
+}
 
 /// The API and what it stands on.
 pub(super) struct World {
@@ -72,7 +76,8 @@ impl World {
         };
         let verifier = Verifier::new(keys, Issuer::NAME.into(), Issuer::AUDIENCE.into(), claims);
         let memory = Memory::default();
-        let services = Services::new(memory.clone(), verifier, Health::default(), now, Handle::current()).unwrap();
+        let (store, documents) = (memory.clone(), memory.clone());
+        let services = Services::new(store, documents, verifier, Health::default(), now, Handle::current()).unwrap();
         Self { memory, services: Data::new(services), jwks }
     }
 
@@ -130,8 +135,8 @@ impl Ask {
 
     /// As staff who may read and change everything.
     pub(super) fn staff(self) -> Self {
-        let scope = "billing:read billing:admin";
-        self.claims(&json!({"scope": scope, "roles": ["platform.billing_admin"]}))
+        let scope = "billing:read billing:admin platform.finance";
+        self.claims(&json!({"scope": scope, "roles": ["platform.billing_admin", "platform.finance"]}))
     }
 
     /// With a good token of these claims, beside those that every token has.

@@ -107,6 +107,10 @@ impl PriceBookStore for Database {
 }
 
 impl Accounts for Database {
+    async fn directory_version(&self) -> Result<i64, PortError> {
+        Ok(self.state().directory.version())
+    }
+
     async fn directory(&self) -> Result<AccountDirectory, PortError> {
         Ok(self.state().directory.clone())
     }

@@ -8,6 +8,9 @@ use super::PortError;
 
 /// The directory of accounts.
 pub trait Accounts {
+    /// The current version: cheap, to see whether a directory at hand is still current.
+    fn directory_version(&self) -> impl Future<Output = Result<i64, PortError>> + Send;
+
     /// Every account, at the current version.
     fn directory(&self) -> impl Future<Output = Result<AccountDirectory, PortError>> + Send;
 

@@ -268,8 +268,8 @@ pub struct RunTotals {
     pub runs: [u64; 3],
     /// What their accounts became.
     pub accounts: RunCounts,
-    /// Seconds that all ended runs took, rounded down.
-    pub seconds: u64,
+    /// Seconds that the last ended run took, rounded down; 0 before the first.
+    pub last_seconds: u64,
 }
 
 /// Events to publish, and what the cron left behind for its metrics.

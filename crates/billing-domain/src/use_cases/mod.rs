@@ -10,4 +10,4 @@ pub use bill_account::{BillingError, Finished, IssueTerms, draft_invoice, due, f
 pub use load_price_book::{BookSource, load_price_book};
 pub use query_usage::{QueryError, query_usage};
 pub use rate_waiting::{fill_missing_costs, rate_waiting};
-pub use record_usage::{Delivery, Unreadable, prepare_batch, record_usage};
+pub use record_usage::{Delivery, Unreadable, prepare_batch};

@@ -1,8 +1,9 @@
-//! Recording usage: a pull from the stream becomes one batch, and the batch is recorded once.
+//! Recording usage: a pull from the stream becomes one batch, which the ledger then records whole and once.
+//!
+//! When the ledger finds the batch [`Stale`](crate::ports::RecordOutcome::Stale), it is prepared anew.
 
 use jiff::Timestamp;
 
-use crate::ports::{PortError, RecordOutcome, UsageLedger};
 use crate::usage::{
     AccountDirectory, Admitted, Fingerprint, QuarantineReason, QuarantinedMessage, RatedUsage, Receipt, ReportedUsage,
     UnratedUsage, UsageBatch, admit,
@@ -75,20 +76,4 @@ fn place<'a>(
             batch.quarantined.push(quarantined(refused.reason(), refused.to_string(), Some(usage.account)));
         }
     }
-}
-
-/// Prepares and records deliveries by one version of the prices and accounts.
-///
-/// On [`RecordOutcome::Stale`] the caller loads both again and repeats the call.
-///
-/// # Errors
-/// When the ledger fails; nothing is acknowledged then.
-pub async fn record_usage(
-    ledger: &impl UsageLedger,
-    deliveries: &[Delivery<'_>],
-    now: Timestamp,
-    directory: &AccountDirectory,
-    book: &PriceBook,
-) -> Result<RecordOutcome, PortError> {
-    ledger.record(&prepare_batch(deliveries, now, directory, book)).await
 }

@@ -82,7 +82,7 @@ struct TotalsRow {
     #[diesel(sql_type = BigInt)]
     skipped: i64,
     #[diesel(sql_type = BigInt)]
-    seconds: i64,
+    last_seconds: i64,
 }
 
 impl Transaction for SumRuns {
@@ -98,7 +98,9 @@ impl Transaction for SumRuns {
                 COALESCE(sum(accounts_invoiced), 0)::bigint AS invoiced,
                 COALESCE(sum(accounts_failed), 0)::bigint AS failed,
                 COALESCE(sum(accounts_skipped), 0)::bigint AS skipped,
-                COALESCE(floor(extract(epoch FROM sum(finished_at - started_at))), 0)::bigint AS seconds
+                COALESCE((SELECT floor(extract(epoch FROM last.finished_at - last.started_at))::bigint
+                    FROM billing.invoice_runs last WHERE last.finished_at IS NOT NULL
+                    ORDER BY last.finished_at DESC LIMIT 1), 0) AS last_seconds
             FROM billing.invoice_runs WHERE finished_at IS NOT NULL",
         )
         .get_result(connection)
@@ -114,7 +116,7 @@ impl Transaction for SumRuns {
                 failed: TABLE.count("accounts_failed", row.failed)?,
                 skipped: TABLE.count("accounts_skipped", row.skipped)?,
             },
-            seconds: TABLE.count("finished_at", row.seconds)?,
+            last_seconds: TABLE.count("finished_at", row.last_seconds)?,
         })
     }
 }

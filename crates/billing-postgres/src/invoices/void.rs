@@ -44,10 +44,17 @@ impl Transaction for VoidInvoice<'_> {
         }
         let subject = format!("invoice {}", self.id);
         audit(connection, self.action, "invoice.void", &subject, Some(self.reason.as_str())).await?;
-        outbox::write(connection, &invoice, "voided", None, self.action.at).await?;
+        let traceparent = traceparent(&self.action.trace_id, self.id);
+        outbox::write(connection, &invoice, "voided", traceparent.as_deref(), self.action.at).await?;
         let voided = rows::find(connection, self.id, false).await?;
         voided.ok_or(Failure::Broken("an invoice that was just voided is not there"))
     }
+}
+
+/// The event goes on in the trace of the request, when that is a W3C trace id.
+fn traceparent(trace_id: &str, invoice: InvoiceId) -> Option<String> {
+    let is_w3c = trace_id.len() == 32 && trace_id.bytes().all(|b| b.is_ascii_hexdigit());
+    is_w3c.then(|| format!("00-{trace_id}-{}-01", &invoice.0.simple().to_string()[..16]))
 }
 
 impl VoidInvoice<'_> {

@@ -1,6 +1,11 @@
 //! A database of its own for each test, on the server that `cargo xtask test` starts.
 #![allow(dead_code, reason = "each test file uses a part of it")]
-#![allow(clippy::expect_used, clippy::panic, reason = "what a test cannot do without, it says so and ends")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what a test cannot do without, it says so and ends"
+)]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

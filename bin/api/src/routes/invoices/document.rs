@@ -1,0 +1,121 @@
+//! What the API's document says of invoices.
+
+use uuid::Uuid;
+
+use super::body::VoidRequest;
+use super::download::DownloadView;
+use super::question::STATUSES;
+use super::view::{InvoiceList, InvoiceView, LineView, SummaryView};
+use crate::http::problem::Kind;
+use crate::routes::document::{Operation, day, text_of, uuid};
+
+const TAG: &str = "Invoices";
+const ID: Uuid = Uuid::from_u128(0x0192_8c3e_0000_7000_8000_0000_0000_0003);
+const ACCOUNT: Uuid = Uuid::from_u128(0x0192_8c3e_5a7b_7c1d_9e2f_3a4b_5c6d_7e8f);
+const PRICE: Uuid = Uuid::from_u128(0x0192_8c3e_0000_7000_8000_0000_0000_0001);
+
+/// `GET /v1/billing/invoices`.
+pub(crate) fn listing() -> Operation {
+    Operation::new("listInvoices", TAG, "Invoices, latest month first")
+        .says(
+            "Customers see what was issued to their own account, void invoices included, and never a draft. Staff see \
+             every account's invoices in every state; every such read is noted in the audit log.",
+        )
+        .parameter("accountId", uuid(), "Of this account; default: the token's own, for staff every account.")
+        .parameter("status", text_of(&STATUSES.map(|(_, name)| name), "FINALIZED"), "In this state.")
+        .parameter("from", day(), "For months whose first day is this day or later.")
+        .parameter("to", day(), "For months whose first day is this day or earlier.")
+        .paged()
+        .answers(200, "A page of invoices.", &InvoiceList { data: vec![summary()], next_cursor: None, total: 1 })
+        .refuses(&[Kind::Malformed, Kind::NotFound, Kind::Invalid])
+}
+
+/// `GET /v1/billing/invoices/{id}`.
+pub(crate) fn showing() -> Operation {
+    Operation::new("getInvoice", TAG, "One invoice with its lines")
+        .id("The `invoiceId`.")
+        .answers(200, "The invoice.", &invoice())
+        .refuses(&[Kind::Malformed, Kind::NotFound, Kind::Invalid])
+}
+
+/// `GET /v1/billing/invoices/{id}/download`.
+pub(crate) fn downloading() -> Operation {
+    let example = DownloadView {
+        url: format!("https://objects.example/ghasi-invoices/invoices/{ACCOUNT}/2026-10/{ID}.pdf?X-Amz-Expires=900"),
+        expires_at: "2026-11-01T12:15:00Z".into(),
+    };
+    Operation::new("downloadInvoice", TAG, "An invoice's document")
+        .says(
+            "A URL that is good for 15 minutes. With `Accept: application/pdf` the document itself, checked against the hash \
+             that was recorded when it was issued. A void invoice keeps its document.",
+        )
+        .id("The `invoiceId`.")
+        .answers_or_pdf("Where it can be fetched, or the PDF.", &example)
+        .refuses(&[Kind::Malformed, Kind::NotFound, Kind::Invalid, Kind::DocumentNotReady])
+}
+
+/// `POST /v1/admin/invoices/{id}/void`.
+pub(crate) fn voiding() -> Operation {
+    let request = VoidRequest { reason: "wrong price for operator 41220".into(), disposition: Some("rebill".into()) };
+    let voided = InvoiceView {
+        summary: SummaryView { status: "VOID", ..summary() },
+        voided_by: Some("finance@ghasi.example".into()),
+        voided_at: Some("2026-11-03T09:30:00Z".into()),
+        void_reason: Some(request.reason.clone()),
+        disposition: Some("rebill"),
+        ..invoice()
+    };
+    Operation::new("voidInvoice", TAG, "Declare an invoice void")
+        .says(
+            "Once, and for good; its number stays used. Its usage is billed again by a later run, on an invoice that names \
+             the one it replaces, or never if it is waived. Only the role `platform.finance` may do this.",
+        )
+        .id("The `invoiceId` of an issued invoice, or of a draft that has a number.")
+        .idempotent()
+        .body(&request)
+        .answers(200, "The void invoice.", &voided)
+        .refuses(&[Kind::NotFound, Kind::Invalid, Kind::NotVoidable, Kind::KeyReused])
+}
+
+fn summary() -> SummaryView {
+    SummaryView {
+        invoice_id: ID,
+        invoice_number: Some("INV-2026-000123".into()),
+        account_id: ACCOUNT,
+        period_start: "2026-10-01".into(),
+        period_end: "2026-10-31".into(),
+        total_messages: 800,
+        total_segments: 1_000,
+        subtotal_amount: "12.50".into(),
+        currency: "USD".into(),
+        status: "FINALIZED",
+        generated_at: "2026-11-01T00:05:12.345678Z".into(),
+    }
+}
+
+fn invoice() -> InvoiceView {
+    let line = LineView {
+        usage_month: "2026-10".into(),
+        operator_id: "41220".into(),
+        direction: "MT",
+        pricing_table_id: PRICE,
+        message_count: 800,
+        segment_count: 1_000,
+        exact_amount: "12.500000".into(),
+        amount: "12.50".into(),
+    };
+    InvoiceView {
+        summary: summary(),
+        issue_date: Some("2026-11-01".into()),
+        due_date: Some("2026-12-01".into()),
+        lines: vec![line],
+        taxes: [],
+        total_amount: "12.50".into(),
+        replaces: None,
+        replaced_by: None,
+        voided_by: None,
+        voided_at: None,
+        void_reason: None,
+        disposition: None,
+    }
+}

@@ -1,0 +1,73 @@
+//! `/v1/billing/invoices` and the route that declares an invoice void. Customers see what was issued to their own account;
+//! staff see every account's, drafts included, and every such read is noted in the audit log.
+
+mod body;
+mod document;
+mod download;
+mod question;
+mod view;
+
+use actix_web::HttpResponse;
+use billing_domain::InvoiceId;
+use billing_domain::invoicing::{Invoice, InvoiceLine};
+use billing_domain::ports::{ChangeOutcome, Refusal};
+
+use crate::auth::Caller;
+use crate::http::answer;
+use crate::http::problem::{Kind, Problem};
+use crate::routes::call::Call;
+use crate::services::Store;
+
+pub(crate) use document::{downloading, listing, showing, voiding};
+pub(crate) use download::download;
+use view::{InvoiceList, InvoiceView, SummaryView};
+
+/// A page of invoices, latest month first.
+pub(crate) async fn list<S: Store>(call: Call<S>) -> Result<HttpResponse, Problem> {
+    let (filter, place) = question::read(&call)?;
+    let (account, after, limit) = (filter.account, place.after, place.limit);
+    let page = call.services.run(async move |store: S| store.invoices(&filter, after, limit).await).await?;
+    call.note_read(account, "invoices").await?;
+    let (data, next_cursor) = (page.rows.iter().map(SummaryView::of).collect(), place.next(page.next));
+    answer::ok(&InvoiceList { data, next_cursor, total: page.total })
+}
+
+/// One invoice with its lines.
+pub(crate) async fn show<S: Store>(call: Call<S>) -> Result<HttpResponse, Problem> {
+    let (invoice, lines) = find(&call).await?;
+    call.no_query()?;
+    call.note_read(Some(invoice.account), "invoice").await?;
+    answer::ok(&InvoiceView::of(&invoice, &lines))
+}
+
+/// Declares an invoice void, once.
+pub(crate) async fn void<S: Store>(mut call: Call<S>) -> Result<HttpResponse, Problem> {
+    let (invoice, lines) = find(&call).await?;
+    call.no_query()?;
+    let body = call.body().await?;
+    let (reason, disposition) = body::read(body.fields)?;
+    let (id, action) = (invoice.id, call.action_once(&body.canonical)?);
+    let outcome = call.services.run(async move |store: S| store.void(id, &reason, disposition, &action).await).await?;
+    let kind = match outcome {
+        ChangeOutcome::Done(voided) => return answer::ok(&InvoiceView::of(&voided, &lines)),
+        ChangeOutcome::Refused(Refusal::NotFound) => Kind::NotFound,
+        ChangeOutcome::Refused(Refusal::Ended) => Kind::NotVoidable,
+        ChangeOutcome::Refused(Refusal::KeyReused) => Kind::KeyReused,
+        ChangeOutcome::Refused(Refusal::Overlap | Refusal::RatedUsage) => Kind::Internal,
+    };
+    Err(kind.into())
+}
+
+/// The invoice that the path names, if it exists for the caller.
+async fn find<S: Store>(call: &Call<S>) -> Result<(Invoice, Vec<InvoiceLine>), Problem> {
+    let id = InvoiceId(call.id()?);
+    let tenant = if call.caller.is_staff() { None } else { call.caller.tenant };
+    let found = call.services.run(async move |store: S| store.invoice(id, tenant).await).await?;
+    found.filter(|(invoice, _)| may_see(&call.caller, invoice)).ok_or_else(|| Kind::NotFound.into())
+}
+
+/// Customers see what was issued to the one account of the one tenant that their token names.
+fn may_see(caller: &Caller, invoice: &Invoice) -> bool {
+    let is_own = caller.tenant == Some(invoice.tenant) && caller.account == Some(invoice.account);
+    caller.is_staff() || (is_own && invoice.finalized_at.is_some())
+}
