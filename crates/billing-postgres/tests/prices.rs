@@ -12,10 +12,10 @@ use billing_domain::{Micros, Price, PriceId};
 use support::{TestDatabase, account, action, day, price, usage};
 use uuid::Uuid;
 
-fn refusal(outcome: ChangeOutcome<Price>) -> Option<Refusal> {
+fn refusal(outcome: &ChangeOutcome<Price>) -> Option<Refusal> {
     match outcome {
         ChangeOutcome::Done(_) => None,
-        ChangeOutcome::Refused(refusal) => Some(refusal),
+        ChangeOutcome::Refused(refusal) => Some(*refusal),
     }
 }
 
@@ -31,7 +31,7 @@ async fn periods_of_one_key_do_not_overlap() {
         (price("STARTER", "op-20", "0.02", "2026-02-01", None), None),
         (price("GROWTH", "*", "0.02", "2026-02-01", None), None),
     ] {
-        assert_eq!(refusal(db.api.create_price(&new, &action("a")).await.unwrap()), expected, "{new:?}");
+        assert_eq!(refusal(&db.api.create_price(&new, &action("a")).await.unwrap()), expected, "{new:?}");
     }
     let book = db.worker.book().await.unwrap();
     assert_eq!((book.prices().len(), book.version()), (5, 6));
@@ -53,7 +53,7 @@ async fn a_change_closes_the_old_version_and_makes_the_next() {
     let again = db.api.supersede_price(first.id, &second, &action("b")).await.unwrap();
     assert_eq!(again, ChangeOutcome::Done(made));
     let third = price("STARTER", "*", "0.03", "2026-12-02", None);
-    assert_eq!(refusal(db.api.supersede_price(first.id, &third, &action("b")).await.unwrap()), Some(Refusal::Ended));
+    assert_eq!(refusal(&db.api.supersede_price(first.id, &third, &action("b")).await.unwrap()), Some(Refusal::Ended));
     // What has not begun is cancelled and kept; what is in force ends today.
     db.api.end_price(second.id, day("2026-11-15"), &action("c")).await.unwrap();
     assert!(db.api.price(second.id).await.unwrap().is_some());
@@ -79,10 +79,13 @@ async fn a_price_is_not_put_before_usage_that_it_would_have_priced_otherwise() {
         (price("GROWTH", "op-20", "0.02", "2026-11-01", None), None),
         (own(price("CUSTOM", "op-20", "0.02", "2026-11-11", None)), None),
     ] {
-        assert_eq!(refusal(db.api.create_price(&new, &action("a")).await.unwrap()), expected, "{new:?}");
+        assert_eq!(refusal(&db.api.create_price(&new, &action("a")).await.unwrap()), expected, "{new:?}");
     }
     let back = price("STARTER", "*", "0.02", "2026-11-10", None);
-    assert_eq!(refusal(db.api.supersede_price(base.id, &back, &action("a")).await.unwrap()), Some(Refusal::RatedUsage));
+    assert_eq!(
+        refusal(&db.api.supersede_price(base.id, &back, &action("a")).await.unwrap()),
+        Some(Refusal::RatedUsage)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,8 +110,8 @@ async fn one_idempotency_key_has_one_effect() {
     assert_eq!((made.len(), db.number("SELECT count(*) FROM billing.prices").await), (1, 1));
     let other = price("GROWTH", "*", "0.01", "2026-01-01", None);
     let reused = db.api.create_price(&other, &with_key(2, "a")).await.unwrap();
-    assert_eq!(refusal(reused), Some(Refusal::KeyReused));
-    assert_eq!(refusal(db.api.create_price(&other, &with_key(2, "b")).await.unwrap()), None);
+    assert_eq!(refusal(&reused), Some(Refusal::KeyReused));
+    assert_eq!(refusal(&db.api.create_price(&other, &with_key(2, "b")).await.unwrap()), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

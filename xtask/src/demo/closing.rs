@@ -38,7 +38,6 @@ async fn messages(stage: &mut Stage) -> Result<()> {
     };
     head(stage, "messages", &["found", "expected"]);
     for (what, found, expected) in [
-        ("published", published, published),
         ("received by the stream", received, published),
         ("  recorded", recorded, expected.recorded),
         ("+ duplicates", duplicates, expected.duplicates),
@@ -65,9 +64,11 @@ async fn money(stage: &mut Stage) -> Result<()> {
     let model = sum(&[&totals(&stage.model), &totals(&stage.open)]);
     let expected_open = totals(&stage.open);
     let all = sum(&[&lines, &open, &waived]);
+    let of = |sums: &BTreeMap<String, i128>, currency| sums.get(currency).copied().unwrap_or_default();
+    let columns = |sums| CURRENCIES.map(|currency| amount(of(sums, currency), 6));
     head(stage, "money, exact to the millionth", &CURRENCIES);
+    stage.screen.say(&line("expected by the model", &columns(&model)));
     for (what, found, expected) in [
-        ("expected by the model", &model, &model),
         ("Σ recorded events", &events, &model),
         ("Σ usage buckets", &buckets, &events),
         ("  Σ lines of valid invoices", &lines, &totals(&stage.model)),
@@ -75,9 +76,8 @@ async fn money(stage: &mut Stage) -> Result<()> {
         ("+ waived", &waived, &BTreeMap::new()),
         ("= Σ recorded events", &all, &events),
     ] {
-        let of = |sums: &BTreeMap<String, i128>, currency| sums.get(currency).copied().unwrap_or_default();
         let holds = CURRENCIES.iter().all(|currency| of(found, *currency) == of(expected, *currency));
-        row(stage, what, &CURRENCIES.map(|currency| amount(of(found, currency), 6)), holds);
+        row(stage, what, &columns(found), holds);
     }
     Ok(())
 }
@@ -113,10 +113,9 @@ async fn invoices(stage: &mut Stage) -> Result<()> {
 }
 
 fn times(stage: &Stage) {
-    head(stage, "times and rates", &[""]);
+    head(stage, "times and rates", &[]);
     for (what, took) in stage.screen.times() {
-        let title: String = what.chars().take(60).collect();
-        stage.screen.say(&format!("  {title:<62} {:>18}", seconds(took)));
+        stage.screen.say(&format!("  {what:<62} {:>18}", seconds(took)));
     }
     for (what, rate) in &stage.rates {
         stage.screen.say(&format!("  {what:<62} {rate:>18}"));
@@ -172,7 +171,11 @@ fn head(stage: &Stage, title: &str, columns: &[&str]) {
 }
 
 fn row(stage: &mut Stage, what: &str, columns: &[String], holds: bool) {
+    stage.screen.say(&format!("{}  {}", line(what, columns), stage.screen.mark(holds)));
+    stage.screen.note(holds, &format!("{}: {}", what.trim_start(), columns.join(", ")));
+}
+
+fn line(what: &str, columns: &[String]) -> String {
     let cells: String = columns.iter().map(|column| format!("{column:>20}")).collect();
-    stage.screen.say(&format!("  {what:<42}{cells}  {}", stage.screen.mark(holds)));
-    stage.screen.note(holds, what.trim_start());
+    format!("  {what:<42}{cells}")
 }

@@ -55,7 +55,7 @@ pub(crate) async fn ask_for_usage(stage: &mut Stage) -> Result<()> {
             stage.screen.say(&row(&name, account.tier, &count(sums.messages), &count(sums.segments), &money));
         }
     }
-    stage.screen.say(&wrong.join("\n"));
+    wrong.iter().for_each(|account| stage.screen.say(account));
     let what = format!("usage of all {} accounts is what the model says, to the millionth", world.accounts.len());
     stage.screen.check(wrong.is_empty(), &what);
     keep_apart(stage, &world).await

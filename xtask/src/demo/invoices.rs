@@ -23,7 +23,7 @@ const SERIES: &str = "INV-";
 
 /// Runs the month's invoices and compares the list of them with the model.
 pub(crate) async fn run(stage: &mut Stage) -> Result<()> {
-    stage.screen.step("The invoice run: invoice-cron, as the scheduler starts it on the first of the month");
+    stage.screen.step("The invoice run: invoice-cron, as the scheduler starts it");
     let begun = Instant::now();
     let code = stage.bill().await?;
     let took = begun.elapsed();

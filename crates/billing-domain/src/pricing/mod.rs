@@ -12,3 +12,6 @@ pub use price::{
     check_unit_amount, sample_price,
 };
 pub use rating::{CostShare, Rated, Rating};
+
+#[cfg(test)]
+mod tests;

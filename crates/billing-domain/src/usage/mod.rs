@@ -16,3 +16,6 @@ pub use intake::{
     admit, check_age, observation,
 };
 pub use report::{Granularity, Period, ReportError, UsageCell, UsageFigures, UsageQuestion, UsageReport, summarise};
+
+#[cfg(test)]
+mod tests;
