@@ -17,6 +17,7 @@ const LAG: &str = "billing_nats_consumer_lag";
 const UNRATED: &str = "billing_unrated_events";
 const QUARANTINED: &str = "billing_quarantined_total";
 const NEGATIVE_MARGIN: &str = "billing_negative_margin_total";
+const COST_NOT_FOUND: &str = "billing_cost_not_found_total";
 const CRON: &str = "billing_invoice_cron_total";
 const CRON_ACCOUNTS: &str = "billing_invoice_cron_accounts_total";
 const CRON_DURATION: &str = "billing_invoice_cron_duration_seconds";
@@ -57,6 +58,11 @@ pub(crate) fn register() {
     describe_gauge!(UNRATED, Unit::Count, "Messages that wait for a price or their account, over all pods");
     describe_counter!(QUARANTINED, Unit::Count, "Messages set aside, by reason; repeated deliveries included");
     describe_counter!(NEGATIVE_MARGIN, Unit::Count, "Messages priced below the operator's cost");
+    describe_counter!(
+        COST_NOT_FOUND,
+        Unit::Count,
+        "Messages priced while no operator cost was in force; costed later by themselves"
+    );
     describe_gauge!(
         SYNCHRONOUS_STANDBY,
         Unit::Count,
@@ -80,6 +86,8 @@ pub(crate) fn register() {
         counter!(billing_redis::ERRORS_METRIC, "op" => op).increment(0);
     }
     counter!(NEGATIVE_MARGIN).increment(0);
+    counter!(COST_NOT_FOUND).increment(0);
+    billing_postgres::register_metrics();
     let _empty = histogram!(INGESTION_LATENCY);
     set_runs(&RunTotals::default());
     for name in [LAG, UNRATED, SYNCHRONOUS_STANDBY] {
@@ -102,6 +110,7 @@ pub(crate) fn count_recorded(recorded: &Recorded, set_aside: impl IntoIterator<I
     }
     counter!(QUARANTINED, "reason" => QuarantineReason::Conflict.name()).increment(recorded.conflicts);
     counter!(NEGATIVE_MARGIN).increment(recorded.negative_margin);
+    counter!(COST_NOT_FOUND).increment(recorded.uncosted);
 }
 
 /// A batch could not be recorded at the first attempt.

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::columns;
 use crate::connect::checkout;
+use crate::metrics::REPLICA_FRESH;
 use billing_domain::ports::PortError;
 
 /// A replica further behind than this is not read from (contract, failures).
@@ -56,7 +57,7 @@ pub(crate) fn watch_replica(
                 tracing::debug!(error = %error, "the replica's position is unknown");
             }
             let is_fresh = freshness.complete_until().is_some();
-            metrics::gauge!("billing_pg_replica_fresh").set(f64::from(u8::from(is_fresh)));
+            metrics::gauge!(REPLICA_FRESH).set(f64::from(u8::from(is_fresh)));
             if was_fresh && !is_fresh {
                 tracing::warn!("the replica is down or more than 2 s behind: reads go to the primary");
             }

@@ -9,10 +9,12 @@ mod connect;
 mod freshness;
 mod invoices;
 mod ledger;
+mod metrics;
 mod migrate;
 mod prices;
 mod transaction;
 mod usage_reader;
 
 pub use connect::{CONNECTIONS_MAX, ConnectError, DatabaseConfig, DatabaseCredentials, Postgres};
+pub use metrics::register_metrics;
 pub use migrate::{MigrateError, migrate, revert_all};

@@ -12,6 +12,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use crate::Postgres;
 use crate::columns::Inconsistent;
 use crate::connect::checkout;
+use crate::metrics::{ERRORS, SECONDS};
 
 const ATTEMPTS_MAX: u32 = 4;
 const BACKOFF_FIRST: Duration = Duration::from_millis(20);
@@ -107,13 +108,13 @@ async fn run<T: Transaction>(pool: &Pool<AsyncPgConnection>, work: &T) -> Result
     loop {
         let began = Instant::now();
         let result = attempt_once(pool, work).await;
-        metrics::histogram!("billing_pg_transaction_seconds", "op" => T::NAME).record(began.elapsed());
+        metrics::histogram!(SECONDS, "op" => T::NAME).record(began.elapsed());
         let failure = match result {
             Ok(output) => return Ok(output),
             Err(Failure::Refused(refusal)) => return Err(Ended::Refused(refusal)),
             Err(failure) => failure,
         };
-        metrics::counter!("billing_pg_errors_total", "op" => T::NAME).increment(1);
+        metrics::counter!(ERRORS, "op" => T::NAME).increment(1);
         let can_pass = may_pass(&failure);
         if !can_pass || attempt == ATTEMPTS_MAX {
             return Err(Ended::Failed(PortError { operation: T::NAME, retryable: can_pass, source: failure.into() }));

@@ -28,7 +28,7 @@ async fn whatever_is_delivered_again_changes_nothing() {
     db.add_price("STARTER", "*", "0.01").await;
     let first: Vec<_> = (0..50).map(|_| usage(account(1), "2026-11-10T08:00:00Z")).collect();
     let outcome = db.record(&first).await;
-    assert_eq!(outcome, RecordOutcome::Recorded(Recorded { rated: 50, ..Recorded::default() }));
+    assert_eq!(outcome, RecordOutcome::Recorded(Recorded { rated: 50, uncosted: 50, ..Recorded::default() }));
     let after_first = db.text(SUMS).await;
     assert_eq!(after_first, "50/50/1000000");
 
@@ -58,7 +58,7 @@ async fn the_first_content_stands_and_the_other_is_quarantined_once() {
     status.dlr_status = DlrStatus::Failed;
     let batch = [(at, first.clone()), (receipt(), other), (receipt(), status), (receipt(), first)];
     let outcome = db.record(&batch).await;
-    let expected = Recorded { rated: 1, conflicts: 2, duplicates: 1, ..Recorded::default() };
+    let expected = Recorded { rated: 1, uncosted: 1, conflicts: 2, duplicates: 1, ..Recorded::default() };
     assert_eq!(outcome, RecordOutcome::Recorded(expected));
     db.record(&batch).await;
     assert_eq!(db.text(SUMS).await, "1/1/20000");

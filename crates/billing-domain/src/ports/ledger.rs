@@ -19,13 +19,15 @@ pub enum RecordOutcome {
     Stale,
 }
 
-/// Counts of one recorded batch; they sum to its size.
+/// Counts of one recorded batch; but for the two that are parts of `rated`, they sum to its size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Recorded {
     /// Rated events that are new.
     pub rated: u64,
     /// Of these, with an amount below the operator's cost.
     pub negative_margin: u64,
+    /// Of these, without an operator cost.
+    pub uncosted: u64,
     /// New, and waiting for a price or their account.
     pub unrated: u64,
     /// Published again with the same content: counted once per publication.

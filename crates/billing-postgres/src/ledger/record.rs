@@ -115,6 +115,7 @@ fn count(sorted: &Sorted<'_>, quarantined: usize) -> Recorded {
     Recorded {
         rated: number(sorted.rated.len()),
         negative_margin: number(sorted.rated.iter().filter(is_loss).count()),
+        uncosted: number(sorted.rated.iter().filter(|usage| usage.rated.cost.is_none()).count()),
         unrated: number(sorted.unrated.len()),
         duplicates: number(sorted.duplicates.len()),
         redelivered: sorted.redelivered,
