@@ -93,9 +93,11 @@ async fn work(
         terms: config.terms,
         progress,
     });
-    let outcome = run_jobs(Arc::clone(&tools), jobs, config.parallel, config.retry_for, shutdown).await;
+    let mut outcome = run_jobs(Arc::clone(&tools), jobs, config.parallel, config.retry_for, shutdown).await;
     tools.progress.end();
+    let held = notes.iter().filter(|note| note.is_held).count();
     Report::new(period, &outcome, &notes, began.elapsed().as_secs()).print(arguments.json)?;
+    outcome.counts.skipped += u64::try_from(held).unwrap_or(u64::MAX);
     Ok(outcome)
 }
 

@@ -22,6 +22,7 @@ mod money;
 pub mod invoicing;
 pub mod ports;
 pub mod pricing;
+pub mod segments;
 pub mod usage;
 pub mod use_cases;
 

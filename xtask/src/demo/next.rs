@@ -17,8 +17,7 @@ pub(crate) async fn print(stage: &Stage, info: &Info) -> Result<()> {
     if let Some(service) = &info.service {
         screen.say(&format!("metrics     {}  {}", service.api_metrics_url, service.ingest_metrics_url));
     }
-    screen.say(&format!("database    {}", info.database_url));
-    screen.say(&format!("nats        {}", info.nats_urls.join(" ")));
+    screen.say(&format!("the rest    {}", stage.stack.join("stack.json").display()));
     screen.say("\n# A token of finance, good for two hours:");
     screen.say(&format!("TOKEN={}", stage.rest.token(Who::Finance)?));
     let curl = "curl -s -H \"Authorization: Bearer $TOKEN\"";

@@ -63,7 +63,7 @@ impl Question {
     }
 
     /// The cursor of the place after a row.
-    pub(crate) fn cursor(&self, last: impl Key) -> String {
+    pub(crate) fn cursor(&self, last: &impl Key) -> String {
         URL_SAFE_NO_PAD.encode([last.to_bytes().as_slice(), &self.0].concat())
     }
 
@@ -88,7 +88,7 @@ mod tests {
         let filter = |pairs: &[(&str, &str)]| pairs.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect::<Vec<_>>();
         let growth = Question::new("pricing", &filter(&[("accountTier", "GROWTH"), ("operatorId", "20")]));
         let key = Uuid::from_u128(7);
-        let cursor = growth.cursor(key);
+        let cursor = growth.cursor(&key);
         for (question, expected) in [
             (growth.clone(), Ok(key)),
             (Question::new("pricing", &filter(&[("operatorId", "20"), ("accountTier", "GROWTH")])), Ok(key)),
@@ -102,7 +102,7 @@ mod tests {
             assert!(growth.read::<Uuid>(garbage).is_err(), "{garbage}");
         }
         let place = (Month::parse("2026-10").unwrap(), InvoiceId(key));
-        assert_eq!(growth.read(&growth.cursor(place)), Ok(place));
+        assert_eq!(growth.read(&growth.cursor(&place)), Ok(place));
         assert!(growth.read::<(Month, InvoiceId)>(&cursor).is_err());
     }
 }

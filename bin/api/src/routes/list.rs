@@ -32,7 +32,7 @@ impl<K: Key> Place<K> {
 
     /// The cursor of the next page, if more rows follow the last one.
     pub(super) fn next(&self, last: Option<K>) -> Option<String> {
-        last.map(|last| self.question.cursor(last))
+        last.map(|last| self.question.cursor(&last))
     }
 }
 

@@ -107,6 +107,6 @@ pub trait UsageLedger {
         message: MessageId,
     ) -> impl Future<Output = Result<Option<(Fingerprint, Receipt)>, PortError>> + Send;
 
-    /// Makes the partitions for the month of `now` and the two after it.
+    /// Makes the partitions for the month of `now`, the one before it and the two after it.
     fn prepare_partitions(&self, now: Timestamp) -> impl Future<Output = Result<(), PortError>> + Send;
 }

@@ -1,0 +1,280 @@
+//! Invoices over HTTP on a real database and a real object store.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what a test cannot do without, it says so and ends"
+)]
+mod service;
+#[path = "../../../crates/billing-postgres/tests/support/mod.rs"]
+mod support;
+
+use std::sync::Arc;
+
+use billing_domain::invoicing::Party;
+use billing_domain::ports::{
+    DocumentStore, DraftOutcome, FinalizeOutcome, InvoiceStore, PinRequest, PutOutcome, RenderedDocument,
+};
+use billing_domain::use_cases::due;
+use billing_domain::{AccountId, InvoiceId, Month};
+use reqwest::Method;
+use serde_json::{Value, json};
+use service::{Service, documents, read};
+use sha2::{Digest, Sha256};
+use support::{TestDatabase, account, day, now, tenant, usage};
+
+const LIST: &str = "/v1/billing/invoices";
+
+/// Four messages of two segments in a month.
+async fn use_in(db: &TestDatabase, of: AccountId, month: &str) {
+    let at = format!("{month}-05T08:00:00Z");
+    db.record(&(0..4).map(|_| usage(of, &at)).collect::<Vec<_>>()).await;
+}
+
+/// Drafts what is due up to a month, oldest month first.
+async fn draft(db: &TestDatabase, period: &str) -> Vec<InvoiceId> {
+    let period = Month::parse(period).unwrap();
+    let mut drafted = Vec::new();
+    for billable in db.worker.billable(period, None).await.unwrap() {
+        for request in due(&billable, period, now()) {
+            let DraftOutcome::Drafted(id) = db.worker.draft(&request).await.unwrap() else { panic!("no draft") };
+            drafted.push(id);
+        }
+    }
+    drafted
+}
+
+fn pdf(id: InvoiceId) -> Vec<u8> {
+    format!("%PDF-1.7 {id}").into_bytes()
+}
+
+/// Numbers a draft, stores `bytes` as its document, and issues it.
+async fn issue(db: &TestDatabase, id: InvoiceId, bytes: Vec<u8>) {
+    let seller = Party { name: "Ghasi".into(), address: vec!["Kabul".into()], tax_id: None };
+    let (issue_date, due_date) = (day("2026-11-15"), day("2026-12-15"));
+    let pin = PinRequest { issue_date, due_date, seller, template: "test" };
+    let document = db.worker.pin(id, &pin).await.unwrap().expect("a draft");
+    let key = document.invoice.object_key.expect("a key");
+    let stored = RenderedDocument { sha256: Sha256::digest(&bytes).into(), bytes };
+    assert_eq!(documents().put(&key, &stored).await.unwrap(), PutOutcome::Stored);
+    db.worker.record_pdf(id, Sha256::digest(pdf(id)).into()).await.unwrap();
+    assert_eq!(db.worker.finalize(id, now()).await.unwrap(), FinalizeOutcome::Finalized);
+}
+
+/// August and September of account 1 and September of account 2 are issued, October of account 1 is a draft.
+async fn world() -> (TestDatabase, Service, [InvoiceId; 4]) {
+    let db = TestDatabase::create().await;
+    db.add_price("STARTER", "*", "0.0125").await;
+    use_in(&db, account(1), "2026-08").await;
+    let [august] = draft(&db, "2026-08").await[..] else { panic!("one is due") };
+    use_in(&db, account(1), "2026-09").await;
+    let [september] = draft(&db, "2026-09").await[..] else { panic!("one is due") };
+    use_in(&db, account(2), "2026-09").await;
+    let [other] = draft(&db, "2026-09").await[..] else { panic!("one is due") };
+    use_in(&db, account(1), "2026-10").await;
+    let [october] = draft(&db, "2026-10").await[..] else { panic!("one is due") };
+    for id in [august, september, other] {
+        issue(&db, id, pdf(id)).await;
+    }
+    let service = Service::start(&db).await;
+    (db, service, [august, september, other, october])
+}
+
+fn ids(list: &Value) -> Vec<&str> {
+    list["data"].as_array().unwrap().iter().map(|row| row["invoiceId"].as_str().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_sees_what_is_theirs() {
+    let (db, service, [august, september, other, october]) = world().await;
+    let (customer, staff) = (service.customer(account(1), tenant(1)), service.staff());
+    let elsewhere = service.customer(account(1), tenant(2));
+    for (token, query, expected) in [
+        (&customer, String::new(), vec![september, august]),
+        (&customer, format!("?accountId={}", account(1)), vec![september, august]),
+        (&customer, "?status=DRAFT".into(), vec![]),
+        (&customer, "?from=2026-08-02".into(), vec![september]),
+        (&customer, "?from=2026-08-01&to=2026-08-31".into(), vec![august]),
+        (&elsewhere, String::new(), vec![]),
+        (&staff, "?status=DRAFT".into(), vec![october]),
+        (&staff, format!("?accountId={}", account(2)), vec![other]),
+        (&staff, "?from=2026-10-01".into(), vec![october]),
+    ] {
+        let (status, list) = service.get(token, &format!("{LIST}{query}")).await;
+        let expected: Vec<_> = expected.iter().map(ToString::to_string).collect();
+        assert_eq!((status, ids(&list)), (200, expected.iter().map(String::as_str).collect()), "{query}: {list}");
+        assert_eq!((&list["total"], &list["nextCursor"]), (&json!(expected.len()), &Value::Null));
+    }
+    // Page by page.
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let (_, page) = service.get(&staff, &format!("{LIST}?limit=1{cursor}")).await;
+        assert_eq!(page["total"], 4);
+        seen.extend(ids(&page).into_iter().map(str::to_owned));
+        let Some(next) = page["nextCursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    let mut sorted = [september, other];
+    sorted.sort_by_key(|id| std::cmp::Reverse(*id));
+    assert_eq!(seen, [october, sorted[0], sorted[1], august].map(|id| id.to_string()));
+    for path in [
+        format!("{LIST}?accountId={}", account(2)),
+        format!("{LIST}/{other}"),
+        format!("{LIST}/{other}/download"),
+        format!("{LIST}/{october}"),
+        format!("{LIST}/{october}/download"),
+    ] {
+        assert_eq!(service.get(&customer, &path).await.0, 404, "{path}");
+    }
+    assert_eq!(service.get(&elsewhere, &format!("{LIST}/{august}")).await.0, 404);
+    assert_eq!(service.get(&staff, &format!("{LIST}/{october}")).await.0, 200);
+    let noted = "SELECT string_agg(DISTINCT action || ' of ' || subject, ', ' ORDER BY action || ' of ' || subject)
+        FROM billing.audit_log WHERE actor = 'staff'";
+    let (first, second) = (account(1), account(2));
+    let expected = format!("invoice of account {first}, invoices of account {second}, invoices of every account");
+    assert_eq!(db.text(noted).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invoice_and_its_document() {
+    let (db, service, [august, _, other, october]) = world().await;
+    let customer = service.customer(account(1), tenant(1));
+    let (status, invoice) = service.get(&customer, &format!("{LIST}/{august}")).await;
+    let price = db.text("SELECT id::text FROM billing.prices").await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        invoice,
+        json!({
+            "invoiceId": august.0, "invoiceNumber": "INV-2026-000001", "accountId": account(1).0,
+            "periodStart": "2026-08-01", "periodEnd": "2026-08-31", "totalMessages": 4, "totalSegments": 8,
+            "subtotalAmount": "0.10", "currency": "USD", "status": "FINALIZED", "generatedAt": "2026-11-15T12:00:00Z",
+            "issueDate": "2026-11-15", "dueDate": "2026-12-15", "taxes": [], "totalAmount": "0.10",
+            "replaces": null, "replacedBy": null,
+            "lines": [{
+                "usageMonth": "2026-08", "operatorId": "op-20", "direction": "MT", "pricingTableId": price,
+                "messageCount": 4, "segmentCount": 8, "exactAmount": "0.100000", "amount": "0.10",
+            }],
+        })
+    );
+    let path = format!("{LIST}/{august}/download");
+    let (status, place) = service.get(&customer, &path).await;
+    assert_eq!(status, 200, "{place}");
+    let fetched = reqwest::get(place["url"].as_str().unwrap()).await.unwrap();
+    assert_eq!((fetched.status().as_u16(), fetched.bytes().await.unwrap().to_vec()), (200, pdf(august)));
+    let ask = service.request(Method::GET, &customer, &path).header("Accept", "application/pdf");
+    let answer = ask.send().await.unwrap();
+    let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+    let sha256: String = Sha256::digest(pdf(august)).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(header("Content-Type"), "application/pdf");
+    assert_eq!(header("Content-Disposition"), "attachment; filename=\"INV-2026-000001.pdf\"");
+    assert_eq!((header("ETag"), header("Cache-Control")), (format!("\"{sha256}\""), "private, no-store".into()));
+    assert_eq!(answer.bytes().await.unwrap().to_vec(), pdf(august));
+
+    // A draft has none, and an issued one whose object is another is not passed off for it.
+    let staff = service.staff();
+    let answer = service.request(Method::GET, &staff, &format!("{LIST}/{october}/download")).send().await.unwrap();
+    assert_eq!(answer.headers()["Retry-After"], "60");
+    let (status, problem) = read(answer).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("/problems/document-not-ready")));
+    issue(&db, october, pdf(other)).await;
+    let ask = service.request(Method::GET, &staff, &format!("{LIST}/{october}/download"));
+    let (status, problem) = read(ask.header("Accept", "application/pdf").send().await.unwrap()).await;
+    assert_eq!((status, &problem["type"]), (500, &json!("/problems/internal")));
+    let log = service.log();
+    assert!(log.contains("is not the one that was issued") && !log.contains(".pdf"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invoice_is_declared_void_once_and_its_usage_is_free() {
+    let (db, service, [august, _, other, october]) = world().await;
+    let staff = service.staff();
+    let path = |id: InvoiceId| format!("/v1/admin/invoices/{id}/void");
+    let body = json!({"reason": "wrong price"});
+    let (status, first) = service.post(&staff, &path(august), Some("k"), &body).await;
+    assert_eq!((status, &first["status"], &first["voidedBy"]), (200, &json!("VOID"), &json!("staff")), "{first}");
+    let voided_at = db.text("SELECT voided_at::text FROM billing.invoices WHERE status = 'VOID'").await;
+    let shown: jiff::Timestamp = first["voidedAt"].as_str().unwrap().parse().unwrap();
+    assert_eq!(shown, voided_at.replace("+00", "Z").parse().unwrap());
+    assert_eq!((&first["voidReason"], &first["disposition"]), (&json!("wrong price"), &json!("rebill")));
+    let waive = json!({"reason": "a gift", "disposition": "waive"});
+    let nothing = InvoiceId(uuid::Uuid::from_u128(1));
+    for (why, id, key, body, expected) in [
+        ("again", august, Some("k"), &body, (200, "")),
+        ("the key for another body", august, Some("k"), &waive, (422, "/problems/idempotency-key-reused")),
+        ("the key for another invoice", other, Some("k"), &body, (422, "/problems/idempotency-key-reused")),
+        ("void already", august, None, &body, (409, "/problems/not-voidable")),
+        ("a draft without a number", october, None, &body, (409, "/problems/not-voidable")),
+        ("nothing", nothing, None, &body, (404, "/problems/not-found")),
+        ("waived", other, None, &waive, (200, "")),
+    ] {
+        let (status, answer) = service.post(&staff, &path(id), key, body).await;
+        assert_eq!((status, answer["type"].as_str().unwrap_or_default()), expected, "{why}: {answer}");
+        if why == "again" {
+            assert_eq!(answer, first);
+        }
+    }
+    let customer = service.customer(account(1), tenant(1));
+    assert_eq!(service.post(&customer, &path(august), None, &body).await.0, 403);
+    let open = "SELECT count(*) FROM billing.usage_buckets WHERE sealed_by IS NULL AND day < '2026-10-01'";
+    assert_eq!(db.number(open).await, 1);
+
+    // The customer sees that it is void; the invoice in its place is named once it is issued.
+    let [again] = draft(&db, "2026-08").await[..] else { panic!("one is due") };
+    let seen = service.get(&customer, &format!("{LIST}/{august}")).await.1;
+    assert_eq!((&seen["status"], &seen["replacedBy"]), (&json!("VOID"), &Value::Null));
+    issue(&db, again, pdf(again)).await;
+    assert_eq!(service.get(&customer, &format!("{LIST}/{august}")).await.1["replacedBy"], json!(again.0));
+    assert_eq!(service.get(&customer, &format!("{LIST}/{again}")).await.1["replaces"], json!(august.0));
+    assert_eq!(service.get(&customer, &format!("{LIST}/{august}/download")).await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_voids_one_wins() {
+    let (_db, service, [august, ..]) = world().await;
+    let service = Arc::new(service);
+    let path = format!("/v1/admin/invoices/{august}/void");
+    let asks: Vec<_> = (0..50)
+        .map(|_| {
+            let (service, path) = (Arc::clone(&service), path.clone());
+            tokio::spawn(async move { service.post(&service.staff(), &path, None, &json!({"reason": "x"})).await.0 })
+        })
+        .collect();
+    let mut answers = [0, 0];
+    for ask in asks {
+        match ask.await.unwrap() {
+            200 => answers[0] += 1,
+            409 => answers[1] += 1,
+            status => panic!("{status}"),
+        }
+    }
+    assert_eq!(answers, [1, 49]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_cancelled_says_so_and_nothing_is_as_fresh_as_usage() {
+    let (_db, service, _) = world().await;
+    let staff = service.staff();
+    let price = json!({
+        "accountTier": "GROWTH", "operatorId": "*", "direction": "MT", "pricingModel": "PER_SEGMENT",
+        "unitPrice": "0.0125", "currency": "USD", "effectiveFrom": "2999-01-01",
+    });
+    let cost = json!({
+        "operatorId": "41220", "direction": "MT", "costPerSegment": "0.0085", "currency": "USD",
+        "effectiveFrom": "2999-01-01",
+    });
+    for (list, id, body) in
+        [("/v1/admin/pricing", "pricingTableId", price), ("/v1/admin/operator-costs", "operatorCostId", cost)]
+    {
+        let (status, made) = service.post(&staff, list, None, &body).await;
+        assert_eq!((status, &made["cancelledAt"]), (201, &Value::Null), "{made}");
+        let path = format!("{list}/{}", made[id].as_str().unwrap());
+        let ended = read(service.request(Method::DELETE, &staff, &path).send().await.unwrap()).await.1;
+        let at: jiff::Timestamp = ended["cancelledAt"].as_str().unwrap().parse().unwrap();
+        assert!(at <= jiff::Timestamp::now());
+        assert_eq!(service.get(&staff, &path).await.1, ended);
+    }
+    let unknown = service.customer(account(77), tenant(1));
+    let (status, usage) = service.get(&unknown, "/v1/billing/usage").await;
+    let as_of: jiff::Timestamp = usage["asOf"].as_str().unwrap().parse().unwrap();
+    assert_eq!((status, &usage["currency"], as_of.subsec_nanosecond() % 1_000), (200, &Value::Null, 0));
+}

@@ -1,0 +1,150 @@
+//! The API as a process of its own on real servers, with an issuer whose tokens it believes.
+#![allow(clippy::expect_used, clippy::panic, reason = "what a test cannot do without, it says so and ends")]
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use billing_domain::{AccountId, TenantId};
+use billing_s3::{S3Config, S3Credentials, S3Documents};
+use jiff::Timestamp;
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use reqwest::{Method, RequestBuilder, Response};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::support::{PASSWORD, TestDatabase};
+
+const ISSUER: &str = "https://issuer.test";
+const AUDIENCE: &str = "billing";
+const START_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// A running API. It ends with this value.
+pub(crate) struct Service {
+    process: Child,
+    url: String,
+    folder: PathBuf,
+    key: EncodingKey,
+    client: reqwest::Client,
+}
+
+fn s3_variable(name: &str) -> String {
+    let full = format!("BILLING_TEST_S3_{name}");
+    std::env::var(&full).unwrap_or_else(|_| panic!("{full} is not set: run the tests by `cargo xtask test`"))
+}
+
+/// The bucket that the API reads.
+pub(crate) fn documents() -> S3Documents {
+    let [endpoint, region, bucket] = ["ENDPOINT", "REGION", "BUCKET"].map(s3_variable);
+    let [access_key, secret_key] = ["ACCESS_KEY", "SECRET_KEY"].map(s3_variable);
+    let config = S3Config { endpoint, region, bucket };
+    S3Documents::new(&config, &S3Credentials { access_key, secret_key }).expect("a client")
+}
+
+impl Service {
+    pub(crate) async fn start(db: &TestDatabase) -> Self {
+        let folder = std::env::temp_dir().join(format!("billing-api-{}", Uuid::new_v4().simple()));
+        std::fs::create_dir(&folder).expect("a folder");
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
+        let key = EncodingKey::from_ec_der(pair.to_pkcs8v1().expect("a key").as_ref());
+        let jwk = Jwk::from_encoding_key(&key, Algorithm::ES256).expect("a public key");
+        let keys = folder.join("jwks.json");
+        std::fs::write(&keys, json!({"keys": [jwk]}).to_string()).expect("a file");
+        let address = free_address();
+        let log = std::fs::File::create(folder.join("log")).expect("a file");
+        let process = Command::new(env!("CARGO_BIN_EXE_api"))
+            .env_clear()
+            .env("BILLING_DATABASE_URL", &db.url)
+            .env("BILLING_SECRET_DATABASE_API_USERNAME", "billing_test_api")
+            .env("BILLING_SECRET_DATABASE_API_PASSWORD", PASSWORD)
+            .env("BILLING_S3_ENDPOINT", s3_variable("ENDPOINT"))
+            .env("BILLING_S3_REGION", s3_variable("REGION"))
+            .env("BILLING_S3_BUCKET", s3_variable("BUCKET"))
+            .env("BILLING_SECRET_S3_ACCESS_KEY", s3_variable("ACCESS_KEY"))
+            .env("BILLING_SECRET_S3_SECRET_KEY", s3_variable("SECRET_KEY"))
+            .env("BILLING_JWT_JWKS", &keys)
+            .env("BILLING_JWT_ISSUER", ISSUER)
+            .env("BILLING_JWT_AUDIENCE", AUDIENCE)
+            .env("BILLING_API_HTTP_ADDR", &address)
+            .env("BILLING_API_METRICS_ADDR", "127.0.0.1:0")
+            .stderr(Stdio::from(log))
+            .spawn()
+            .expect("the API starts");
+        let url = format!("http://{address}");
+        let service = Self { process, url, folder, key, client: reqwest::Client::new() };
+        service.until_ready().await;
+        service
+    }
+
+    async fn until_ready(&self) {
+        let deadline = Instant::now() + START_TIME_MAX;
+        loop {
+            let answer = self.client.get(format!("{}/health/ready", self.url)).send().await;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "the API is not ready: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("log")).expect("a log")
+    }
+
+    /// As the account of the tenant, who may read.
+    pub(crate) fn customer(&self, account: AccountId, tenant: TenantId) -> String {
+        self.token(json!({
+            "sub": "customer", "account_id": account.0, "tenant_id": tenant.0, "scope": "billing:read",
+            "roles": ["account.viewer"],
+        }))
+    }
+
+    /// As staff of finance and pricing.
+    pub(crate) fn staff(&self) -> String {
+        let scope = "billing:read billing:admin platform.finance";
+        self.token(json!({"sub": "staff", "scope": scope, "roles": ["platform.finance", "platform.billing_admin"]}))
+    }
+
+    fn token(&self, mut claims: Value) -> String {
+        claims["iss"] = json!(ISSUER);
+        claims["aud"] = json!(AUDIENCE);
+        claims["exp"] = json!(Timestamp::now().as_second() + 600);
+        jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &self.key).expect("a token")
+    }
+
+    pub(crate) fn request(&self, method: Method, token: &str, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url)).bearer_auth(token)
+    }
+
+    /// Status and body.
+    pub(crate) async fn get(&self, token: &str, path: &str) -> (u16, Value) {
+        read(self.request(Method::GET, token, path).send().await.expect("an answer")).await
+    }
+
+    /// Status and body.
+    pub(crate) async fn post(&self, token: &str, path: &str, key: Option<&str>, body: &Value) -> (u16, Value) {
+        let request = self.request(Method::POST, token, path).json(body);
+        let request = key.map_or(request.try_clone(), |key| Some(request.header("Idempotency-Key", key)));
+        read(request.expect("a request").send().await.expect("an answer")).await
+    }
+}
+
+pub(crate) async fn read(response: Response) -> (u16, Value) {
+    (response.status().as_u16(), response.json().await.expect("JSON"))
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ended = self.process.kill().and_then(|()| self.process.wait());
+        let _gone = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").to_string()
+}
