@@ -19,7 +19,7 @@ impl Progress {
     pub(crate) fn new(is_quiet: bool) -> Self {
         let is_terminal = std::io::stderr().is_terminal() && !is_quiet;
         let bar = ProgressBar::with_draw_target(
-            Some(0),
+            None,
             if is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
         );
         let style = ProgressStyle::with_template("{msg:>12} [{bar:32}] {pos}/{len} · {per_sec} · {eta} left");
@@ -40,7 +40,7 @@ impl Progress {
         self.bar.reset();
         self.bar.set_message("invoices");
         self.bar.set_length(total);
-        self.line(&format!("{total} invoices to issue"));
+        self.line(&format!("invoices to issue: {total}"));
     }
 
     /// One invoice more is done with.
@@ -48,8 +48,8 @@ impl Progress {
         self.bar.inc(1);
         let (done, total) = (self.bar.position(), self.bar.length().unwrap_or_default());
         if done == total || done.is_multiple_of((total / LINES).max(1)) {
-            let rate = done.checked_div(self.bar.elapsed().as_secs().max(1)).unwrap_or_default();
-            self.line(&format!("{done} of {total} invoices, about {rate}/s"));
+            let elapsed_ms = u64::try_from(self.bar.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+            self.line(&format!("{done} of {total} invoices, {}/s", done.saturating_mul(1000) / elapsed_ms));
         }
     }
 

@@ -167,7 +167,8 @@ fn sum(parts: &[&BTreeMap<String, i128>]) -> BTreeMap<String, i128> {
 
 fn head(stage: &Stage, title: &str, columns: &[&str]) {
     let columns: String = columns.iter().map(|column| format!("{column:>20}")).collect();
-    stage.screen.say(&format!("\n{}", stage.screen.bold(&format!("{title:<44}{columns}"))));
+    let line = format!("{title:<44}{columns}");
+    stage.screen.say(&format!("\n{}", stage.screen.bold(line.trim_end())));
 }
 
 fn row(stage: &mut Stage, what: &str, columns: &[String], holds: bool) {

@@ -41,6 +41,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let listener = TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     loop {
         let (socket, _) = listener.accept().await.context("cannot accept a connection")?;
+        // An answer's head and body are written one after the other: the second would wait for the first's confirmation.
+        socket.set_nodelay(true).context("cannot set a connection up")?;
         let (service, conditional) = (service.clone(), Arc::clone(&conditional));
         let answer = service_fn(move |request: hyper::Request<Incoming>| {
             let (service, conditional) = (service.clone(), Arc::clone(&conditional));
