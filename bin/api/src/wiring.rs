@@ -43,6 +43,7 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals().context("signals cannot be listened to")?;
     billing_runtime::serve_metrics(config.metrics, &[Histogram { name: DURATION, bounds: DURATION_BOUNDS }])?;
     metrics::describe_histogram!(DURATION, metrics::Unit::Seconds, "How long requests took");
+    billing_postgres::register_metrics();
 
     let postgres = Postgres::connect(&config.database, &login(&config.credentials, "database-api").await?)?;
     let documents = documents(&config.credentials, &config.s3).await?;

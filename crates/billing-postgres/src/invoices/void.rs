@@ -34,6 +34,9 @@ impl Transaction for VoidInvoice<'_> {
         if claim_key(connection, self.action, self.id.0).await?.is_some() {
             return Ok(invoice);
         }
+        if self.is_done(&invoice) {
+            return Ok(invoice);
+        }
         if !invoice.status.can_be_voided(invoice.pinned.is_some()) {
             return Err(Failure::Refused(Refusal::Ended));
         }
@@ -58,6 +61,12 @@ fn traceparent(trace_id: &str, invoice: InvoiceId) -> Option<String> {
 }
 
 impl VoidInvoice<'_> {
+    /// Whether an earlier attempt of this very call was committed and only its answer was lost.
+    fn is_done(&self, invoice: &Invoice) -> bool {
+        let at = columns::timestamp(columns::instant(self.action.at));
+        invoice.voided.as_ref().is_some_and(|voided| voided.at == at && voided.by == self.action.actor)
+    }
+
     async fn mark(&self, connection: &mut AsyncPgConnection) -> Result<(), Failure> {
         diesel::sql_query(
             "UPDATE billing.invoices SET status = 'VOID', voided_at = $2, voided_by = $3, void_reason = $4,

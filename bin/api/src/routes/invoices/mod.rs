@@ -37,7 +37,8 @@ pub(crate) async fn show<S: Store>(call: Call<S>) -> Result<HttpResponse, Proble
     let (invoice, lines) = find(&call).await?;
     call.no_query()?;
     call.note_read(Some(invoice.account), "invoice").await?;
-    answer::ok(&InvoiceView::of(&invoice, &lines))
+    let view = InvoiceView::of(&invoice, &lines);
+    answer::ok(&if call.caller.is_staff() { view } else { view.for_customers() })
 }
 
 /// Declares an invoice void, once.

@@ -81,7 +81,7 @@ pub(super) struct InvoiceView {
     /// The issued invoice that stands for this one since it is void.
     #[schema(required = true)]
     pub(super) replaced_by: Option<Uuid>,
-    /// The `sub` of who declared it void; only when it is.
+    /// The `sub` of who declared it void; only when it is, and for staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) voided_by: Option<String>,
@@ -89,7 +89,7 @@ pub(super) struct InvoiceView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = DateTime)]
     pub(super) voided_at: Option<String>,
-    /// In their words; only when it is void.
+    /// In their words; only when it is void, and for staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) void_reason: Option<String>,
@@ -164,6 +164,11 @@ impl InvoiceView {
             void_reason: voided.map(|voided| voided.reason.clone()),
             disposition: voided.map(|voided| voided.disposition.name()),
         }
+    }
+
+    /// Without who declared it void and why: staff write that for staff.
+    pub(super) fn for_customers(self) -> Self {
+        Self { voided_by: None, void_reason: None, ..self }
     }
 }
 
