@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use billing_domain::ports::{Accounts, Clock, PortError, PriceBookCache, PriceBookStore, UsageLedger};
+use billing_domain::usage::UnratedReason;
 use billing_domain::use_cases::{fill_missing_costs, rate_waiting};
 use billing_nats::EventConsumer;
 use billing_postgres::Postgres;
-use billing_runtime::{Backoff, Condition, Shutdown, chain};
+use billing_runtime::{Backoff, Condition, Shutdown, SystemClock, chain};
 
 use crate::catalog::{Catalog, Known};
 use crate::metrics;
@@ -52,19 +53,39 @@ where
 {
     let known = catalog.refresh().await?;
     loaded.set(true);
-    let swept = if swept == Some(known.versions()) { swept } else { rate(database, &known).await? };
+    let swept = if swept == Some(known.versions()) { swept } else { rate(database, &known, swept).await? };
     metrics::set_unrated(database.unrated_count().await?);
     Ok(swept)
 }
 
-/// Rates what waits; the versions it was rated by, or `None` when they changed meanwhile.
-async fn rate<D: UsageLedger>(database: &D, known: &Known) -> Result<Option<(i64, i64)>, PortError> {
-    let Some(rated) = rate_waiting(database, &known.directory, &known.book).await? else { return Ok(None) };
-    let costed = fill_missing_costs(database, &known.book).await?;
+/// Rates what waits; the versions it was rated by, or `None` when they changed meanwhile. When only accounts have been
+/// learned since the last sweep, only what waits for its account is looked at.
+async fn rate<D: UsageLedger>(
+    database: &D,
+    known: &Known,
+    swept: Option<(i64, i64)>,
+) -> Result<Option<(i64, i64)>, PortError> {
+    let only_accounts = swept.is_some_and(|(book, _)| book == known.book.version());
+    let reason = only_accounts.then_some(UnratedReason::UnknownAccount);
+    let Some(rated) = rate_waiting(database, reason, &known.directory, &known.book).await? else { return Ok(None) };
+    let costed =
+        if only_accounts { Some(0) } else { fill_missing_costs(database, &known.directory, &known.book).await? };
+    let Some(costed) = costed else { return Ok(None) };
     if rated + costed > 0 {
         tracing::info!(rated, costed, "rated what had waited for a price, costed what had waited for a cost");
     }
     Ok(Some(known.versions()))
+}
+
+/// Prepares partitions for the first time, however long the database is away; or until the process shall stop.
+pub(crate) async fn first_partitions(database: &impl UsageLedger, shutdown: &Shutdown) {
+    let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MAX);
+    while let Err(error) = database.prepare_partitions(SystemClock.now()).await {
+        tracing::warn!(error = chain(&error), "partitions could not be prepared; nothing is consumed before");
+        if shutdown.sleep(backoff.next_wait()).await {
+            return;
+        }
+    }
 }
 
 /// Keeps partitions ahead of time.

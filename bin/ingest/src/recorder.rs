@@ -60,7 +60,13 @@ where
                 metrics::count_failed(deliveries.len());
                 failed = true;
             }
-            // A failure that does not pass by itself is tried again too: the messages must not be lost meanwhile.
+            // What does not pass by itself is narrowed down, so that the neighbours are billed. The message that it comes
+            // down to is kept and tried again: it must not be lost.
+            if let (false, [_, _, ..]) = (error.retryable, deliveries) {
+                tracing::error!(error = chain(&error), "a batch cannot be recorded and is halved");
+                let (first, second) = deliveries.split_at(deliveries.len() / 2);
+                return Box::pin(self.record(second, shutdown)).await && Box::pin(self.record(first, shutdown)).await;
+            }
             let (messages, retryable) = (deliveries.len(), error.retryable);
             tracing::error!(messages, retryable, error = chain(&error), "a batch could not be recorded and is kept");
             if shutdown.sleep(backoff.next_wait()).await {
@@ -111,10 +117,10 @@ where
 /// its age teaches nothing.
 fn news(deliveries: &[Delivery<'_>], now: Timestamp, known: &Known) -> Vec<Observation> {
     let mut seen = HashSet::new();
-    let usages = deliveries.iter().filter_map(|delivery| delivery.content.as_ref().ok());
+    let usages = deliveries.iter().filter_map(|delivery| Some((delivery.receipt, delivery.content.as_ref().ok()?)));
     usages
-        .filter(|usage| check_age(usage.charged_at, now).is_ok())
-        .filter_map(observation)
+        .filter(|(receipt, usage)| check_age(usage.charged_at, now.max(receipt.published_at)).is_ok())
+        .filter_map(|(_, usage)| observation(usage))
         .filter(|observation| known.directory.is_news(observation))
         .filter(|observation| seen.insert((observation.account, observation.day, observation.tier.clone())))
         .collect()

@@ -31,6 +31,7 @@ pub(crate) async fn relay_outbox(
                 if count == BATCH { Duration::ZERO } else { LOOK_EVERY }
             }
             Err(error) => {
+                has_stream = false;
                 tracing::warn!(error = chain(error.as_ref()), "events about invoices wait in the outbox");
                 backoff.next_wait()
             }

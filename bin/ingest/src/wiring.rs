@@ -10,7 +10,7 @@ use billing_redis::{KEY_PREFIX, RedisCache};
 use billing_runtime::{Credentials, Health, Shutdown, SystemClock, serve_health, serve_metrics};
 use tokio::task::JoinSet;
 
-use crate::background::{follow_prices, measure_lag, prepare_partitions, watch_database};
+use crate::background::{first_partitions, follow_prices, measure_lag, prepare_partitions, watch_database};
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::metrics;
@@ -52,6 +52,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         let healthy = health.condition("recording");
         healthy.set(true);
         let recorder = Arc::new(Recorder { database: postgres, catalog, clock: SystemClock, healthy });
+        // An event must not come before the partition of its month: in the default one it would stand in its way.
+        first_partitions(&recorder.database, &shutdown).await;
         for _ in 0..workers {
             let (consumer, recorder) = (consumer.clone(), Arc::clone(&recorder));
             let attached = health.condition("events");

@@ -1,6 +1,6 @@
 //! What a run has to do: drafts that were left, and the accounts with usage that is due.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use billing_domain::ports::{Billable, DraftRequest, InvoiceStore, PortError};
 use billing_domain::use_cases::due;
@@ -51,9 +51,12 @@ pub(crate) async fn plan(
     let finish = |invoice| Job { unfinished: [invoice].into(), ..Job::default() };
     let mut plan = Plan { jobs: left.into_iter().map(finish).collect(), invoices: 0, notes: Vec::new() };
     plan.invoices = u64::try_from(plan.jobs.len()).unwrap_or(u64::MAX);
+    let mut unrated = store.unrated(period, account).await?;
+    let held: BTreeSet<AccountId> = if hold_unrated { unrated.keys().copied().collect() } else { BTreeSet::new() };
     for billable in store.billable(period, account).await? {
-        let is_held = hold_unrated && billable.unrated > 0;
-        note(&mut plan.notes, &billable, is_held);
+        let waiting = unrated.remove(&billable.account).unwrap_or_default();
+        let is_held = held.contains(&billable.account);
+        note(&mut plan.notes, &billable, waiting, is_held);
         let drafts = due(&billable, period, at);
         if is_held || drafts.is_empty() {
             continue;
@@ -61,19 +64,27 @@ pub(crate) async fn plan(
         plan.invoices += u64::try_from(drafts.len()).unwrap_or(u64::MAX);
         plan.jobs.push(Job { account: Some(billable.account), due: drafts.into(), ..Job::default() });
     }
+    // The worst off: nothing of theirs is rated, so nothing is billed.
+    plan.notes.extend(unrated.into_iter().map(|(account, unrated)| Note {
+        account,
+        unrated,
+        uncosted: 0,
+        is_nameless: false,
+        is_held: hold_unrated,
+    }));
     Ok(plan)
 }
 
 /// One note for an account, however many currencies it has.
-fn note(notes: &mut Vec<Note>, billable: &Billable, is_held: bool) {
-    if billable.unrated == 0 && billable.uncosted == 0 && billable.is_named {
+fn note(notes: &mut Vec<Note>, billable: &Billable, unrated: u64, is_held: bool) {
+    if unrated == 0 && billable.uncosted == 0 && billable.is_named {
         return;
     }
     match notes.last_mut().filter(|note| note.account == billable.account) {
         Some(note) => note.uncosted += billable.uncosted,
         None => notes.push(Note {
             account: billable.account,
-            unrated: billable.unrated,
+            unrated,
             uncosted: billable.uncosted,
             is_nameless: !billable.is_named,
             is_held,

@@ -110,7 +110,10 @@ where
             under_way.spawn(async move { bill(&tools, job).await });
         }
         let Some(ended) = under_way.join_next().await else { break };
-        let done = ended.unwrap_or_default();
+        let done = ended.unwrap_or_else(|error| {
+            let reason = format!("the work broke down: {error}");
+            Done { failure: Some(Failure { job: Job::default(), reason, is_retryable: false }), ..Done::default() }
+        });
         outcome.counts.invoiced += u64::try_from(done.issued.len()).unwrap_or(u64::MAX);
         outcome.counts.skipped += done.elsewhere;
         outcome.issued.extend(done.issued);

@@ -18,6 +18,8 @@ pub const INVOICE_STREAM: &str = "BILLING_INVOICES";
 pub const INVOICE_SUBJECTS: &str = "billing.invoice.*";
 
 const RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// An event that was published and not crossed off is published again once the database is back.
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 /// Of several requests together.
 const SET_UP_TIMEOUT: Duration = Duration::from_secs(10);
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -59,6 +61,7 @@ impl InvoicePublisher {
                 subjects: vec![subjects.to_owned()],
                 retention: RetentionPolicy::Limits,
                 max_age: RETENTION,
+                duplicate_window: DUPLICATE_WINDOW,
                 num_replicas: model.cached_info().config.num_replicas,
                 ..Config::default()
             };

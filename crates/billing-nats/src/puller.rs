@@ -23,6 +23,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(2);
 const LINGER: Duration = Duration::from_millis(50);
 /// After so long without a message it is asked whether there are none, or none are delivered.
 const QUIET_MAX: Duration = Duration::from_secs(30);
+/// Of the messages of one batch: bounds memory however large they are. No single message may be larger; servers
+/// take 1 MiB by default.
+const BYTES_MAX: usize = 32 * 1024 * 1024;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One worker's place at the consumer. Dropping it loses nothing; [`Puller::close`] gives back sooner what it holds.
@@ -69,6 +72,7 @@ impl Puller {
                 expires: Some(WAIT),
                 no_wait: true,
                 idle_heartbeat: HEARTBEAT,
+                max_bytes: BYTES_MAX,
                 ..pull::BatchConfig::default()
             };
             self.request(wait).await?;
@@ -76,8 +80,12 @@ impl Puller {
                 self.check_quiet().await?;
             }
         }
-        if let Some(missing @ 1..) = self.batch_size.checked_sub(self.in_hand.len()) {
-            let linger = pull::BatchConfig { batch: missing, expires: Some(LINGER), ..pull::BatchConfig::default() };
+        let bytes: usize = self.in_hand.iter().map(|(_, message)| message.message.length).sum();
+        let missing = self.batch_size.saturating_sub(self.in_hand.len());
+        if missing > 0 && bytes < BYTES_MAX / 2 {
+            let max_bytes = BYTES_MAX - bytes;
+            let linger =
+                pull::BatchConfig { batch: missing, expires: Some(LINGER), max_bytes, ..pull::BatchConfig::default() };
             // With messages in hand a failure can wait: the next request will meet it again.
             let _unserved = self.request(linger).await;
         }
@@ -156,6 +164,8 @@ fn ended(status: StatusCode, description: Option<&str>) -> Ended {
     match status {
         StatusCode::TIMEOUT | StatusCode::NOT_FOUND => Ended::Served,
         _ if description.eq_ignore_ascii_case("batch completed") => Ended::Served,
+        // What has come is all that fits.
+        _ if description.eq_ignore_ascii_case("message size exceeds maxbytes") => Ended::Served,
         _ => Ended::Failed(NatsError::Refused(format!("{} {description}", status.as_u16()))),
     }
 }

@@ -10,9 +10,10 @@ pub(crate) const SECONDS: &str = "billing_pg_transaction_seconds";
 pub(crate) const REPLICA_FRESH: &str = "billing_pg_replica_fresh";
 
 /// Every transaction's name.
-const OPERATIONS: [&str; 42] = [
+const OPERATIONS: [&str; 43] = [
     "begin_run",
     "count_unrated",
+    "count_unrated_by_account",
     "create_cost",
     "create_price",
     "draft_invoice",

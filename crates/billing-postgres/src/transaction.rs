@@ -7,7 +7,7 @@ use billing_domain::{MoneyError, TenantId};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::Text;
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use crate::Postgres;
 use crate::columns::Inconsistent;
@@ -15,6 +15,8 @@ use crate::connect::checkout;
 use crate::metrics::{ERRORS, SECONDS};
 
 const ATTEMPTS_MAX: u32 = 4;
+/// Nobody waits longer for an answer, and a question that takes longer must not hold a connection.
+const ANSWER_LIMIT: &str = "SET LOCAL statement_timeout = '10s'";
 const BACKOFF_FIRST: Duration = Duration::from_millis(20);
 
 /// What runs in one transaction. It may run several times: each attempt begins from nothing.
@@ -94,10 +96,12 @@ impl Postgres {
 
     /// Runs a read-only transaction on the replica if it is fresh, else on the primary.
     pub(crate) async fn read<T: Transaction>(&self, work: &T) -> Result<T::Output, Ended> {
-        if let (Some(replica), Some(_)) = (&self.replica, self.freshness.complete_until())
-            && let Ok(output) = run(replica, work).await
-        {
-            return Ok(output);
+        if let (Some(replica), Some(_)) = (&self.replica, self.freshness.complete_until()) {
+            match run(replica, work).await {
+                // What is too much for the replica is too much for the primary, which has better to do.
+                Err(Ended::Failed(error)) if !is_too_slow(&error) => {}
+                ended => return ended,
+            }
         }
         run(&self.primary, work).await
     }
@@ -116,7 +120,8 @@ async fn run<T: Transaction>(pool: &Pool<AsyncPgConnection>, work: &T) -> Result
         };
         metrics::counter!(ERRORS, "op" => T::NAME).increment(1);
         let can_pass = may_pass(&failure);
-        if !can_pass || attempt == ATTEMPTS_MAX {
+        let attempts_max = if T::READ_ONLY && timed_out(&failure) { attempt } else { ATTEMPTS_MAX };
+        if !can_pass || attempt == attempts_max {
             return Err(Ended::Failed(PortError { operation: T::NAME, retryable: can_pass, source: failure.into() }));
         }
         tracing::warn!(op = T::NAME, attempt, error = ?failure, "a transaction is tried again");
@@ -126,7 +131,8 @@ async fn run<T: Transaction>(pool: &Pool<AsyncPgConnection>, work: &T) -> Result
     }
 }
 
-/// The answer to COMMIT may be lost after the commit; every transaction is therefore written to be a no-op then.
+/// The answer to COMMIT may be lost after the commit; every transaction is therefore written to do nothing a second
+/// time. Ending a price is the one that then says so: it is told as refused, having ended.
 async fn attempt_once<T: Transaction>(pool: &Pool<AsyncPgConnection>, work: &T) -> Result<T::Output, Failure> {
     let mut connection = checkout(pool, T::NAME).await.map_err(|error| {
         tracing::debug!(op = T::NAME, error = ?error, "no connection");
@@ -137,6 +143,9 @@ async fn attempt_once<T: Transaction>(pool: &Pool<AsyncPgConnection>, work: &T) 
     let result = builder
         .run(async |connection| {
             fence(connection, work.reach()).await?;
+            if T::READ_ONLY && work.reach().is_some() {
+                connection.batch_execute(ANSWER_LIMIT).await?;
+            }
             work.run(connection).await
         })
         .await;
@@ -163,6 +172,16 @@ async fn fence(connection: &mut AsyncPgConnection, reach: Option<Reach>) -> Resu
 
 fn is_demoted(error: &DieselError) -> bool {
     matches!(error, DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _))
+}
+
+/// The driver hands on the server's words only, not its code 57014.
+fn timed_out(failure: &Failure) -> bool {
+    let Failure::Database(DieselError::DatabaseError(DatabaseErrorKind::Unknown, told)) = failure else { return false };
+    told.message().contains("statement timeout")
+}
+
+fn is_too_slow(error: &PortError) -> bool {
+    error.source.downcast_ref::<Failure>().is_some_and(timed_out)
 }
 
 /// What a broken rule of the schema says, stays; everything else (the network, a restart, a deadlock, a lock or

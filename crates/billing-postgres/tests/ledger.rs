@@ -110,7 +110,8 @@ async fn usage_without_a_price_waits_and_is_rated_once_by_whoever_comes_first() 
     assert_eq!(db.worker.unrated_count().await.unwrap(), 30);
     db.add_price("STARTER", "*", "0.01").await;
     let (book, directory) = (db.worker.book().await.unwrap(), db.worker.directory().await.unwrap());
-    let (a, b) = tokio::join!(rate_waiting(&db.worker, &directory, &book), rate_waiting(&db.worker, &directory, &book));
+    let rate = || rate_waiting(&db.worker, None, &directory, &book);
+    let (a, b) = tokio::join!(rate(), rate());
     assert_eq!(a.unwrap().unwrap() + b.unwrap().unwrap(), 30);
     assert_eq!(db.text(SUMS).await, "30/30/600000");
     // Published again, it is a duplicate of a claim that was made while it waited.
@@ -141,9 +142,9 @@ async fn a_missing_cost_is_missing_until_a_cost_covers_it() {
         days: DayRange::inclusive(day("2026-11-01"), None).unwrap(),
     };
     db.api.create_cost(&new, &action("admin")).await.unwrap();
-    let book = db.worker.book().await.unwrap();
-    assert_eq!(fill_missing_costs(&db.worker, &book).await.unwrap(), 10);
-    assert_eq!(fill_missing_costs(&db.worker, &book).await.unwrap(), 0);
+    let (book, directory) = (db.worker.book().await.unwrap(), db.worker.directory().await.unwrap());
+    assert_eq!(fill_missing_costs(&db.worker, &directory, &book).await.unwrap(), Some(10));
+    assert_eq!(fill_missing_costs(&db.worker, &directory, &book).await.unwrap(), Some(0));
     let after = totals(query_usage(&db.api, &ask).await.unwrap());
     assert_eq!((after.uncosted, after.margin().unwrap().to_string()), (0, "0.120000".to_owned()));
 }

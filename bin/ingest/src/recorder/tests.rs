@@ -6,7 +6,8 @@ use std::sync::{Mutex, MutexGuard};
 use billing_domain::ports::{BookStamp, RerateOutcome, Snapshot, UncostedUsage, WaitingUsage};
 use billing_domain::pricing::{CostKey, CostShare, sample_price};
 use billing_domain::usage::{
-    AccountDirectory, Direction, DlrStatus, Fingerprint, RatedUsage, Receipt, ReportedUsage, SegmentCount, UsageBatch,
+    AccountDirectory, Direction, DlrStatus, Fingerprint, RatedUsage, Receipt, ReportedUsage, SegmentCount,
+    UnratedReason, UsageBatch,
 };
 use billing_domain::{AccountId, Currency, DayRange, MessageId, OperatorId, PriceBook, TenantId, Tier};
 use billing_runtime::Health;
@@ -62,7 +63,7 @@ impl UsageLedger for Database {
         Ok(RecordOutcome::Recorded(Recorded { rated, unrated, quarantined, ..Recorded::default() }))
     }
 
-    async fn waiting(&self, _: i64, _: u32) -> Result<Vec<WaitingUsage>, PortError> {
+    async fn waiting(&self, _: Option<UnratedReason>, _: i64, _: u32) -> Result<Vec<WaitingUsage>, PortError> {
         Ok(Vec::new())
     }
 
@@ -74,8 +75,8 @@ impl UsageLedger for Database {
         Ok(Vec::new())
     }
 
-    async fn fill_costs(&self, _: &[(UncostedUsage, CostShare)]) -> Result<u64, PortError> {
-        Ok(0)
+    async fn fill_costs(&self, _: i64, _: i64, _: &[(UncostedUsage, CostShare)]) -> Result<Option<u64>, PortError> {
+        Ok(Some(0))
     }
 
     async fn unrated_count(&self) -> Result<u64, PortError> {

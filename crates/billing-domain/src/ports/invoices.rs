@@ -1,6 +1,6 @@
 //! Invoices: drafting, numbering, issuing and voiding, each step a transaction that may be repeated.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use jiff::Timestamp;
@@ -24,8 +24,6 @@ pub struct Billable {
     pub open: BTreeSet<Month>,
     /// Months with an invoice that is not void.
     pub invoiced: BTreeSet<Month>,
-    /// The account's messages up to the period that wait unrated.
-    pub unrated: u64,
     /// Open messages without an operator cost.
     pub uncosted: u64,
     /// Whether the account's legal name is known; its id is printed otherwise.
@@ -126,6 +124,13 @@ pub trait InvoiceStore {
         period: Month,
         account: Option<AccountId>,
     ) -> impl Future<Output = Result<Vec<Billable>, PortError>> + Send;
+
+    /// How many messages up to the period wait unrated, by account: accounts without any rated usage too.
+    fn unrated(
+        &self,
+        period: Month,
+        account: Option<AccountId>,
+    ) -> impl Future<Output = Result<BTreeMap<AccountId, u64>, PortError>> + Send;
 
     /// Drafts of months up to the period that an earlier run left, oldest month first.
     fn unfinished(

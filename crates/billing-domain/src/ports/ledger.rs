@@ -5,7 +5,7 @@ use std::future::Future;
 use jiff::Timestamp;
 
 use crate::pricing::{CostKey, CostShare};
-use crate::usage::{Fingerprint, RatedUsage, Receipt, UnratedUsage, UsageBatch, UsageEvent};
+use crate::usage::{Fingerprint, RatedUsage, Receipt, UnratedReason, UnratedUsage, UsageBatch, UsageEvent};
 use crate::{DayRange, MessageId};
 
 use super::PortError;
@@ -76,8 +76,13 @@ pub trait UsageLedger {
     /// Whatever is delivered again, by whichever pod, at whatever age, changes nothing.
     fn record(&self, batch: &UsageBatch<'_>) -> impl Future<Output = Result<RecordOutcome, PortError>> + Send;
 
-    /// Up to `limit` messages that wait, oldest first, after a position (0 to begin).
-    fn waiting(&self, after: i64, limit: u32) -> impl Future<Output = Result<Vec<WaitingUsage>, PortError>> + Send;
+    /// Up to `limit` messages that wait, for that reason or for any, oldest first, after a position (0 to begin).
+    fn waiting(
+        &self,
+        reason: Option<UnratedReason>,
+        after: i64,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<WaitingUsage>, PortError>> + Send;
 
     /// Moves waiting messages to the rated events; those that another pod has moved meanwhile are left out.
     fn rerate(
@@ -95,10 +100,16 @@ pub trait UsageLedger {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<UncostedUsage>, PortError>> + Send;
 
-    /// Pins costs on events that have none yet and adds them to their buckets; the number that this call filled.
-    fn fill_costs(&self, costs: &[(UncostedUsage, CostShare)]) -> impl Future<Output = Result<u64, PortError>> + Send;
+    /// Pins costs on events that have none yet and adds them to their buckets; the number that this call filled, or
+    /// `None` when prices or profiles have changed and nothing was written.
+    fn fill_costs(
+        &self,
+        book_version: i64,
+        directory_version: i64,
+        costs: &[(UncostedUsage, CostShare)],
+    ) -> impl Future<Output = Result<Option<u64>, PortError>> + Send;
 
-    /// How many messages wait unrated, for the gauge.
+    /// How many messages wait unrated, for the gauge; 1,000,000 stands for more.
     fn unrated_count(&self) -> impl Future<Output = Result<u64, PortError>> + Send;
 
     /// The claim's content, if a message is claimed: for tests and explanations.

@@ -4,25 +4,27 @@ use jiff::Timestamp;
 
 use crate::PriceBook;
 use crate::ports::{PortError, RerateOutcome, UsageLedger, WaitingUsage};
-use crate::usage::{AccountDirectory, Admitted, RatedUsage, admit};
+use crate::usage::{AccountDirectory, Admitted, RatedUsage, UnratedReason, admit};
 
 const PAGE: u32 = 2_000;
 
 /// Rates every waiting message that a price now covers; the number that this call recorded, or `None` when prices or
 /// profiles changed meanwhile and the sweep should begin again.
 ///
+/// `reason` narrows it to what waits for that: a new account changes nothing for usage without a price.
 /// A message that was in time when it came stays in time, however long it has waited.
 ///
 /// # Errors
 /// When the ledger fails.
 pub async fn rate_waiting(
     ledger: &impl UsageLedger,
+    reason: Option<UnratedReason>,
     directory: &AccountDirectory,
     book: &PriceBook,
 ) -> Result<Option<u64>, PortError> {
     let (mut after, mut total) = (0, 0);
     loop {
-        let page = ledger.waiting(after, PAGE).await?;
+        let page = ledger.waiting(reason, after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(Some(total)) };
         after = last.position;
         let rated: Vec<RatedUsage> = page.iter().filter_map(|waiting| rate(waiting, directory, book)).collect();
@@ -47,11 +49,16 @@ fn rate(waiting: &WaitingUsage, directory: &AccountDirectory, book: &PriceBook) 
     }
 }
 
-/// Pins costs on rated events that had none, for every cost in the book; the number filled.
+/// Pins costs on rated events that had none, for every cost in the book; the number filled, or `None` when prices or
+/// profiles changed meanwhile.
 ///
 /// # Errors
 /// When the ledger fails.
-pub async fn fill_missing_costs(ledger: &impl UsageLedger, book: &PriceBook) -> Result<u64, PortError> {
+pub async fn fill_missing_costs(
+    ledger: &impl UsageLedger,
+    directory: &AccountDirectory,
+    book: &PriceBook,
+) -> Result<Option<u64>, PortError> {
     let mut total = 0;
     for cost in book.costs() {
         loop {
@@ -63,12 +70,13 @@ pub async fn fill_missing_costs(ledger: &impl UsageLedger, book: &PriceBook) -> 
             if shares.is_empty() {
                 break;
             }
-            let filled = ledger.fill_costs(&shares).await?;
+            let filled = ledger.fill_costs(book.version(), directory.version(), &shares).await?;
+            let Some(filled) = filled else { return Ok(None) };
             total += filled;
             if filled == 0 {
                 break;
             }
         }
     }
-    Ok(total)
+    Ok(Some(total))
 }

@@ -75,31 +75,20 @@ impl Transaction for ListBillable {
         .bind::<Nullable<SqlUuid>, _>(self.account.map(|account| account.0))
         .load(connection)
         .await?;
-        let unrated: Vec<UnratedRow> = diesel::sql_query(
-            "SELECT account_id, count(*) AS count FROM billing.unrated_events
-            WHERE charged_at < $1 AND ($2::uuid IS NULL OR account_id = $2) GROUP BY account_id",
-        )
-        .bind::<Timestamptz, _>(columns::instant(self.period.next().first_day().start()))
-        .bind::<Nullable<SqlUuid>, _>(self.account.map(|account| account.0))
-        .load(connection)
-        .await?;
-        collect(&months, &unrated)
+        collect(&months)
     }
 }
 
-fn collect(months: &[MonthRow], unrated: &[UnratedRow]) -> Result<Vec<Billable>, Failure> {
-    let unrated: BTreeMap<Uuid, i64> = unrated.iter().map(|row| (row.account_id, row.count)).collect();
+fn collect(months: &[MonthRow]) -> Result<Vec<Billable>, Failure> {
     let mut found: BTreeMap<(Uuid, &str), Billable> = BTreeMap::new();
     for row in months {
         let currency = TABLE.currency(&row.currency)?;
-        let waiting = TABLE.count("count", unrated.get(&row.account_id).copied().unwrap_or_default())?;
         let billable = found.entry((row.account_id, &row.currency)).or_insert_with(|| Billable {
             tenant: TenantId(row.tenant_id),
             account: AccountId(row.account_id),
             currency,
             open: BTreeSet::new(),
             invoiced: BTreeSet::new(),
-            unrated: waiting,
             uncosted: 0,
             is_named: false,
         });
@@ -110,6 +99,31 @@ fn collect(months: &[MonthRow], unrated: &[UnratedRow]) -> Result<Vec<Billable>,
         billable.uncosted += TABLE.count("uncosted", row.uncosted)?;
     }
     Ok(found.into_values().collect())
+}
+
+/// Accounts with usage that waits, whether or not anything of theirs is rated.
+pub(super) struct CountUnrated {
+    pub(super) period: Month,
+    pub(super) account: Option<AccountId>,
+}
+
+impl Transaction for CountUnrated {
+    const NAME: &'static str = "count_unrated_by_account";
+    const READ_ONLY: bool = true;
+    type Output = BTreeMap<AccountId, u64>;
+
+    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Self::Output, Failure> {
+        let rows: Vec<UnratedRow> = diesel::sql_query(
+            "SELECT account_id, count(*) AS count FROM billing.unrated_events
+            WHERE charged_at < $1 AND ($2::uuid IS NULL OR account_id = $2) GROUP BY account_id",
+        )
+        .bind::<Timestamptz, _>(columns::instant(self.period.next().first_day().start()))
+        .bind::<Nullable<SqlUuid>, _>(self.account.map(|account| account.0))
+        .load(connection)
+        .await?;
+        let counted = rows.iter().map(|row| Ok((AccountId(row.account_id), TABLE.count("count", row.count)?)));
+        counted.collect()
+    }
 }
 
 pub(super) struct ListUnfinished {

@@ -9,6 +9,8 @@ mod rows;
 mod runs;
 mod void;
 
+use std::collections::BTreeMap;
+
 use billing_domain::invoicing::{Disposition, Invoice, InvoiceDocument, InvoiceLine, VoidReason};
 use billing_domain::ports::{
     AdminAction, Billable, ChangeOutcome, DraftOutcome, DraftRequest, FinalizeOutcome, InvoiceFilter, InvoicePage,
@@ -30,6 +32,10 @@ const BUCKET_ORDER: &str =
 impl InvoiceStore for Postgres {
     async fn billable(&self, period: Month, account: Option<AccountId>) -> Result<Vec<Billable>, PortError> {
         Ok(self.write(&billable::ListBillable { period, account }).await?)
+    }
+
+    async fn unrated(&self, period: Month, account: Option<AccountId>) -> Result<BTreeMap<AccountId, u64>, PortError> {
+        Ok(self.write(&billable::CountUnrated { period, account }).await?)
     }
 
     async fn unfinished(&self, period: Month, account: Option<AccountId>) -> Result<Vec<InvoiceId>, PortError> {

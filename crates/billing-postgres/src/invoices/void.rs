@@ -47,8 +47,11 @@ impl Transaction for VoidInvoice<'_> {
         }
         let subject = format!("invoice {}", self.id);
         audit(connection, self.action, "invoice.void", &subject, Some(self.reason.as_str())).await?;
-        let traceparent = traceparent(&self.action.trace_id, self.id);
-        outbox::write(connection, &invoice, "voided", traceparent.as_deref(), self.action.at).await?;
+        if invoice.finalized_at.is_some() {
+            // Nobody was told of a draft.
+            let traceparent = traceparent(&self.action.trace_id, self.id);
+            outbox::write(connection, &invoice, "voided", traceparent.as_deref(), self.action.at).await?;
+        }
         let voided = rows::find(connection, self.id, false).await?;
         voided.ok_or(Failure::Broken("an invoice that was just voided is not there"))
     }
@@ -88,6 +91,7 @@ impl VoidInvoice<'_> {
 /// or makes them; the sealed buckets stay as the history of the void invoice.
 async fn release(connection: &mut AsyncPgConnection, invoice: InvoiceId) -> Result<(), Failure> {
     const KEY: &str = "account_id, day, operator_id, direction, currency, price_id";
+    lock_sealed(connection, invoice).await?;
     let query = format!(
         "WITH released AS (
             INSERT INTO billing.usage_buckets AS b (account_id, tenant_id, operator_id, direction, currency, price_id,
@@ -108,6 +112,14 @@ async fn release(connection: &mut AsyncPgConnection, invoice: InvoiceId) -> Resu
             = (released.account_id, released.day, released.operator_id, released.direction, released.currency,
                 released.price_id)"
     );
+    diesel::sql_query(query).bind::<SqlUuid, _>(invoice.0).execute(connection).await?;
+    Ok(())
+}
+
+/// Locks what the invoice sealed, in a statement of its own: costs that are being filled in meanwhile are waited for,
+/// and the next statement sees them.
+async fn lock_sealed(connection: &mut AsyncPgConnection, invoice: InvoiceId) -> Result<(), Failure> {
+    let query = format!("SELECT FROM billing.usage_buckets WHERE sealed_by = $1 ORDER BY {BUCKET_ORDER} FOR UPDATE");
     diesel::sql_query(query).bind::<SqlUuid, _>(invoice.0).execute(connection).await?;
     Ok(())
 }

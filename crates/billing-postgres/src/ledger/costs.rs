@@ -13,6 +13,8 @@ use uuid::Uuid;
 use crate::columns::{self, Table};
 use crate::transaction::{Failure, Transaction};
 
+use super::versions;
+
 const TABLE: Table = Table("billing_events");
 
 /// Rated events of one operator and direction without a cost.
@@ -85,7 +87,11 @@ fn uncosted(row: &UncostedRow, key: &CostKey) -> Result<UncostedUsage, Failure> 
 }
 
 /// Pins costs on events, and adds them to the bucket that holds the event and to those that it was merged into.
-pub(super) struct FillCosts<'a>(pub(super) &'a [(UncostedUsage, CostShare)]);
+pub(super) struct FillCosts<'a> {
+    pub(super) book_version: i64,
+    pub(super) directory_version: i64,
+    pub(super) costs: &'a [(UncostedUsage, CostShare)],
+}
 
 #[derive(diesel::QueryableByName)]
 struct Filled {
@@ -104,9 +110,12 @@ type Change = (i64, i64, i64);
 
 impl Transaction for FillCosts<'_> {
     const NAME: &'static str = "fill_costs";
-    type Output = u64;
+    type Output = Option<u64>;
 
-    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<u64, Failure> {
+    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Option<u64>, Failure> {
+        if !versions::hold_shared(connection, self.book_version, self.directory_version).await? {
+            return Ok(None);
+        }
         let filled = self.pin(connection).await?;
         let mut changes: BTreeMap<i64, Change> = BTreeMap::new();
         for row in &filled {
@@ -119,13 +128,13 @@ impl Transaction for FillCosts<'_> {
             }
         }
         add_to_buckets(connection, &changes).await?;
-        Ok(u64::try_from(filled.len()).unwrap_or(u64::MAX))
+        Ok(Some(u64::try_from(filled.len()).unwrap_or(u64::MAX)))
     }
 }
 
 impl FillCosts<'_> {
     async fn pin(&self, connection: &mut AsyncPgConnection) -> Result<Vec<Filled>, Failure> {
-        let shares = self.0;
+        let shares = self.costs;
         Ok(diesel::sql_query(
             "UPDATE billing.billing_events e SET cost_id = f.cost_id, cost_micros = f.cost_micros,
                 cost_currency = f.cost_currency
@@ -148,6 +157,16 @@ impl FillCosts<'_> {
 }
 
 async fn add_to_buckets(connection: &mut AsyncPgConnection, changes: &BTreeMap<i64, Change>) -> Result<(), Failure> {
+    // Locked first, in a statement of its own: a void that is releasing them is waited for, and the next statement
+    // sees where their sums have gone.
+    diesel::sql_query(
+        "SELECT FROM billing.usage_buckets WHERE id = ANY($1)
+        ORDER BY account_id, tenant_id, operator_id COLLATE \"C\", direction DESC, currency COLLATE \"C\", price_id, day
+        FOR UPDATE",
+    )
+    .bind::<Array<BigInt>, _>(changes.keys().copied().collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
     diesel::sql_query(
         "WITH RECURSIVE change AS (
             SELECT * FROM unnest($1, $2, $3, $4) AS c (id, cost, costed, foreign_cost)

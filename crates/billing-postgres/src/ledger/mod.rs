@@ -10,7 +10,7 @@ mod waiting;
 
 use billing_domain::ports::{PortError, RecordOutcome, RerateOutcome, UncostedUsage, UsageLedger, WaitingUsage};
 use billing_domain::pricing::{CostKey, CostShare};
-use billing_domain::usage::{Fingerprint, RatedUsage, Receipt, UsageBatch};
+use billing_domain::usage::{Fingerprint, RatedUsage, Receipt, UnratedReason, UsageBatch};
 use billing_domain::{Day, DayRange, MessageId};
 use jiff::Timestamp;
 
@@ -23,8 +23,13 @@ impl UsageLedger for Postgres {
         Ok(self.write(&record::RecordBatch(batch)).await?)
     }
 
-    async fn waiting(&self, after: i64, limit: u32) -> Result<Vec<WaitingUsage>, PortError> {
-        Ok(self.write(&waiting::ListWaiting { after, limit }).await?)
+    async fn waiting(
+        &self,
+        reason: Option<UnratedReason>,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<WaitingUsage>, PortError> {
+        Ok(self.write(&waiting::ListWaiting { reason, after, limit }).await?)
     }
 
     async fn rerate(
@@ -40,8 +45,13 @@ impl UsageLedger for Postgres {
         Ok(self.write(&costs::ListUncosted { key, days, limit }).await?)
     }
 
-    async fn fill_costs(&self, costs: &[(UncostedUsage, CostShare)]) -> Result<u64, PortError> {
-        Ok(self.write(&costs::FillCosts(costs)).await?)
+    async fn fill_costs(
+        &self,
+        book_version: i64,
+        directory_version: i64,
+        costs: &[(UncostedUsage, CostShare)],
+    ) -> Result<Option<u64>, PortError> {
+        Ok(self.write(&costs::FillCosts { book_version, directory_version, costs }).await?)
     }
 
     async fn unrated_count(&self) -> Result<u64, PortError> {

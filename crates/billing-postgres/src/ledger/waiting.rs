@@ -49,6 +49,7 @@ pub(super) async fn insert(connection: &mut AsyncPgConnection, waiting: &[&Unrat
 
 /// A page of what waits.
 pub(super) struct ListWaiting {
+    pub(super) reason: Option<UnratedReason>,
     pub(super) after: i64,
     pub(super) limit: u32,
 }
@@ -96,10 +97,12 @@ impl Transaction for ListWaiting {
         let rows: Vec<WaitingRow> = diesel::sql_query(
             "SELECT position, message_id, account_id, tenant_id, stream_sequence, published_at, fingerprint, tier,
                 operator_id, direction, segments, currency, charged_at, dlr_status, reason
-            FROM billing.unrated_events WHERE position > $1 ORDER BY position LIMIT $2",
+            FROM billing.unrated_events WHERE position > $1 AND ($3::text IS NULL OR reason = $3)
+            ORDER BY position LIMIT $2",
         )
         .bind::<BigInt, _>(self.after)
         .bind::<BigInt, _>(i64::from(self.limit))
+        .bind::<Nullable<Text>, _>(self.reason.map(|reason| reason.name()))
         .load(connection)
         .await?;
         rows.iter().map(waiting).collect()
@@ -184,7 +187,9 @@ impl Transaction for CountUnrated {
             count: i64,
         }
         let row: Count =
-            diesel::sql_query("SELECT count(*) FROM billing.unrated_events").get_result(connection).await?;
+            diesel::sql_query("SELECT count(*) FROM (SELECT FROM billing.unrated_events LIMIT 1000000) AS some")
+                .get_result(connection)
+                .await?;
         Ok(TABLE.count("count", row.count)?)
     }
 }

@@ -211,9 +211,9 @@ async fn refuse_over_rated_usage(
     let row: Found = diesel::sql_query(
         "SELECT EXISTS (
             SELECT FROM billing.usage_buckets b JOIN billing.prices p ON p.id = b.price_id
-            WHERE b.merged_into IS NULL AND b.day >= $1 AND ($2::date IS NULL OR b.day < $2)
+            WHERE b.merged_into IS NULL AND b.day >= $1
                 AND b.direction = $3 AND b.currency = $4 AND ($5::text IS NULL OR b.operator_id = $5)
-                AND (p.id = $6 OR (
+                AND (p.id = $6 OR (($2::date IS NULL OR b.day < $2) AND
                     CASE WHEN $7::uuid IS NULL THEN p.account_id IS NULL AND p.tier = $8 ELSE b.account_id = $7 END
                     AND (p.account_id IS NULL, p.operator_id = '*') > ($7::uuid IS NULL, $5::text IS NULL)))
         ) AS found",

@@ -66,7 +66,7 @@ impl Transaction for SupersedeCost<'_> {
         if cost.cancelled_at.is_some() || old.is_superseded || cost.days.until().is_some_and(|until| until < begins) {
             return Err(Failure::Refused(Refusal::Ended));
         }
-        refuse_over_costed_usage(connection, self.old, begins).await?;
+        refuse_over_costed_usage(connection, &cost.key, begins).await?;
         match DayRange::new(cost.days.from(), Some(begins)) {
             Ok(shortened) => close(connection, "operator_costs", self.old.0, shortened).await?,
             Err(_) => cancel(connection, "operator_costs", self.old.0, self.action).await?,
@@ -152,19 +152,22 @@ impl CostInsert<'_> {
     }
 }
 
-/// A cost that has been pinned on events of those days is not taken back.
-async fn refuse_over_costed_usage(connection: &mut AsyncPgConnection, cost: CostId, from: Day) -> Result<(), Failure> {
+/// A cost that has been pinned on events of those days is not taken back. Asked of the buckets, which are few: the
+/// book is locked meanwhile.
+async fn refuse_over_costed_usage(connection: &mut AsyncPgConnection, key: &CostKey, from: Day) -> Result<(), Failure> {
     #[derive(diesel::QueryableByName)]
     struct Found {
         #[diesel(sql_type = Bool)]
         found: bool,
     }
     let row: Found = diesel::sql_query(
-        "SELECT EXISTS (SELECT FROM billing.billing_events
-            WHERE charged_at >= $1::timestamp AT TIME ZONE 'UTC' AND cost_id = $2) AS found",
+        "SELECT EXISTS (SELECT FROM billing.usage_buckets
+            WHERE merged_into IS NULL AND day >= $1 AND operator_id = $2 AND direction = $3
+                AND uncosted < messages) AS found",
     )
     .bind::<Date, _>(columns::date(from))
-    .bind::<SqlUuid, _>(cost.0)
+    .bind::<Text, _>(key.operator.as_str())
+    .bind::<Text, _>(key.direction.name())
     .get_result(connection)
     .await?;
     if row.found { Err(Failure::Refused(Refusal::RatedUsage)) } else { Ok(()) }
