@@ -187,7 +187,7 @@ impl Transaction for CountUnrated {
             count: i64,
         }
         let row: Count =
-            diesel::sql_query("SELECT count(*) FROM (SELECT FROM billing.unrated_events LIMIT 1000000) AS some")
+            diesel::sql_query("SELECT count(*) FROM (SELECT FROM billing.unrated_events LIMIT 1000000) AS counted")
                 .get_result(connection)
                 .await?;
         Ok(TABLE.count("count", row.count)?)
