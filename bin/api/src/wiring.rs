@@ -27,6 +27,8 @@ const DISCONNECT_TIME_MAX: Duration = Duration::from_secs(2);
 const CONNECTIONS_MAX: usize = 1_024;
 /// For requests that are under way when the process is asked to stop. Seconds.
 const SHUTDOWN_TIME_MAX: u64 = 20;
+/// Between not being ready any more and taking no more connections: who routes requests here must notice first.
+const LEAVE_TIME: Duration = Duration::from_secs(4);
 const READY_EVERY: Duration = Duration::from_secs(1);
 const DURATION_BOUNDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -58,6 +60,8 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     tokio::spawn(Arc::clone(&jwks).keep_fresh());
     let verifier = Verifier::new(jwks, config.issuer, config.audience, config.claims);
     let health = Health::default();
+    let serving = health.condition("serving");
+    serving.set(true);
     let conditions = [health.condition("database"), health.condition("token-keys")];
     let services =
         Services::new(postgres.clone(), documents, verifier, health, || SystemClock.now(), Handle::current())?;
@@ -74,7 +78,11 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
         .keep_alive(KEEP_ALIVE)
         .max_connections(CONNECTIONS_MAX)
         .shutdown_timeout(SHUTDOWN_TIME_MAX)
-        .shutdown_signal(async move { shutdown.requested().await })
+        .shutdown_signal(async move {
+            shutdown.requested().await;
+            serving.set(false);
+            tokio::time::sleep(LEAVE_TIME).await;
+        })
         .bind(config.http)
         .with_context(|| format!("cannot listen on {} for the API; free it or choose another address", config.http))?
         .run();

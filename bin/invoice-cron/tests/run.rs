@@ -255,6 +255,19 @@ async fn unrated_usage_is_told_and_held_on_demand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_with_nothing_but_unrated_usage_is_told() {
+    let db = with_usage(1).await;
+    let mut waiting = usage(account(2), "2026-10-06T08:00:00Z");
+    waiting.1.direction = billing_domain::usage::Direction::Mo;
+    db.record(&[waiting]).await;
+    let output = run(&db, &["--json"]).await;
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let two = account(2).to_string();
+    assert_eq!(report["unrated"], serde_json::json!([{ "accountId": two, "messages": 1 }]));
+    assert_eq!((report["issued"].as_u64(), output.status.code()), (Some(1), Some(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_run_says_why_and_ends_with_1() {
     let db = TestDatabase::create().await;
     for (arguments, code, expected) in [

@@ -1,8 +1,8 @@
 //! Connections: two pools within the platform's limit, every wait bounded.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use billing_domain::ports::PortError;
 use deadpool::Runtime;
@@ -19,6 +19,8 @@ use crate::freshness::{Freshness, watch_replica};
 pub const CONNECTIONS_MAX: u32 = 15;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A busy database counts as there for so long after its last answer.
+const ANSWERED_LATELY: Duration = Duration::from_secs(15);
 const POOL_WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A peer that is gone without a word is noticed after this long.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -79,6 +81,8 @@ pub struct Postgres {
     pub(crate) primary: Pool<AsyncPgConnection>,
     pub(crate) replica: Option<Pool<AsyncPgConnection>>,
     pub(crate) freshness: Arc<Freshness>,
+    /// When the primary last carried a transaction out.
+    pub(crate) answered: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Postgres {
@@ -102,7 +106,7 @@ impl Postgres {
         if let Some(replica) = &replica {
             watch_replica(primary.clone(), replica.clone(), &freshness);
         }
-        Ok(Self { primary, replica, freshness })
+        Ok(Self { primary, replica, freshness, answered: Arc::default() })
     }
 
     /// Whether the primary answers and takes writes. A demoted primary still answers.
@@ -115,6 +119,10 @@ impl Postgres {
             #[diesel(sql_type = diesel::sql_types::Bool)]
             in_recovery: bool,
         }
+        if self.primary.status().available == 0 && self.answered_lately() {
+            // Every connection is at work: to queue behind them would tell of load, not of the database.
+            return Ok(());
+        }
         let mut connection = checkout(&self.primary, "ready").await?;
         let answer: Recovery = diesel::sql_query("SELECT pg_is_in_recovery() AS in_recovery")
             .get_result(&mut *connection)
@@ -126,6 +134,11 @@ impl Postgres {
             return Err(PortError::transient("ready", "the server is a standby"));
         }
         Ok(())
+    }
+
+    fn answered_lately(&self) -> bool {
+        let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.is_some_and(|at| at.elapsed() < ANSWERED_LATELY)
     }
 
     /// Whether a synchronous standby confirms each commit. Without one, a failover can lose acknowledged messages.

@@ -1,5 +1,6 @@
 //! The one place where a transaction is opened: named, measured, and tried again when that can help.
 
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use billing_domain::ports::{PortError, Refusal};
@@ -91,7 +92,15 @@ impl From<Ended> for PortError {
 impl Postgres {
     /// Runs a transaction on the primary.
     pub(crate) async fn write<T: Transaction>(&self, work: &T) -> Result<T::Output, Ended> {
-        run(&self.primary, work).await
+        self.run_on_primary(work).await
+    }
+
+    async fn run_on_primary<T: Transaction>(&self, work: &T) -> Result<T::Output, Ended> {
+        let ended = run(&self.primary, work).await;
+        if !matches!(ended, Err(Ended::Failed(_))) {
+            *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+        ended
     }
 
     /// Runs a read-only transaction on the replica if it is fresh, else on the primary.
@@ -103,7 +112,7 @@ impl Postgres {
                 ended => return ended,
             }
         }
-        run(&self.primary, work).await
+        self.run_on_primary(work).await
     }
 }
 

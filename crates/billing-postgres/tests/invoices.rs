@@ -9,10 +9,10 @@ mod support;
 
 use billing_domain::invoicing::{Disposition, InvoiceStatus, Party, VoidReason};
 use billing_domain::ports::{
-    AdminAction, ChangeOutcome, DraftOutcome, DraftRequest, FinalizeOutcome, InvoiceFilter, InvoiceReader,
-    InvoiceStore, InvoiceVoider, Outbox, PinRequest, Refusal,
+    Accounts, AdminAction, ChangeOutcome, DraftOutcome, DraftRequest, FinalizeOutcome, InvoiceFilter, InvoiceReader,
+    InvoiceStore, InvoiceVoider, Outbox, PinRequest, PriceBookStore, Refusal,
 };
-use billing_domain::use_cases::due;
+use billing_domain::use_cases::{due, fill_missing_costs};
 use billing_domain::{AccountId, InvoiceId, Month, TenantId};
 use support::{TestDatabase, account, action, day, now, tenant, usage};
 use uuid::Uuid;
@@ -186,6 +186,31 @@ async fn of_fifty_voids_one_wins_and_the_reissue_has_what_came_late() {
     let third = bill(&db, "2026-10").await;
     let (invoice, _) = db.api.invoice(third[0], None).await.unwrap().unwrap();
     assert_eq!((invoice.messages, invoice.replaces), (11, Some(reissued[0])));
+    assert_balanced(&db).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn costs_that_become_known_while_invoices_are_voided_reach_the_bucket_that_counts() {
+    let db = std::sync::Arc::new(TestDatabase::create().await);
+    db.add_price("STARTER", "*", "0.0125").await;
+    for number in 1..=12 {
+        october(&db, account(number)).await;
+    }
+    let issued = bill(&db, "2026-10").await;
+    db.add_cost("op-20", "0.004").await;
+    let (book, directory) = (db.worker.book().await.unwrap(), db.worker.directory().await.unwrap());
+    let filler = {
+        let db = db.clone();
+        tokio::spawn(async move { fill_missing_costs(&db.worker, &directory, &book).await.unwrap() })
+    };
+    for id in issued {
+        assert!(matches!(void(&db, id, Disposition::Rebill).await, ChangeOutcome::Done(_)));
+    }
+    assert_eq!(filler.await.unwrap(), Some(120));
+    let sums =
+        "SELECT format('%s %s', sum(cost_micros), sum(uncosted)) FROM billing.usage_buckets WHERE merged_into IS NULL";
+    // 120 messages of two segments at 0.004.
+    assert_eq!(db.text(sums).await, "960000 0");
     assert_balanced(&db).await;
 }
 

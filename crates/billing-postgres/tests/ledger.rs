@@ -10,8 +10,8 @@ mod support;
 use billing_domain::ports::{Accounts, PriceBookStore, RecordOutcome, Recorded, UsageLedger, UsageReader};
 use billing_domain::usage::{DlrStatus, Granularity, SegmentCount, UsageQuestion};
 use billing_domain::use_cases::{fill_missing_costs, query_usage, rate_waiting};
-use billing_domain::{DayRange, OperatorId, TenantId};
-use support::{TestDatabase, account, action, day, receipt, tenant, usage};
+use billing_domain::{DayRange, TenantId};
+use support::{TestDatabase, account, day, receipt, tenant, usage};
 
 const SUMS: &str = "SELECT format('%s/%s/%s', (SELECT count(*) FROM billing.billing_events),
     (SELECT COALESCE(sum(messages), 0) FROM billing.usage_buckets), (SELECT COALESCE(sum(amount_micros), 0)
@@ -122,8 +122,6 @@ async fn usage_without_a_price_waits_and_is_rated_once_by_whoever_comes_first() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_cost_is_missing_until_a_cost_covers_it() {
-    use billing_domain::ports::{NewCost, PriceAdmin};
-    use billing_domain::pricing::CostKey;
     let db = TestDatabase::create().await;
     db.add_price("STARTER", "*", "0.01").await;
     db.record(&(0..10).map(|_| usage(account(1), "2026-11-10T08:00:00Z")).collect::<Vec<_>>()).await;
@@ -131,17 +129,7 @@ async fn a_missing_cost_is_missing_until_a_cost_covers_it() {
     let ask = question(account(1), Granularity::Day, None);
     let before = totals(query_usage(&db.api, &ask).await.unwrap());
     assert_eq!((before.uncosted, before.margin()), (10, None));
-    let new = NewCost {
-        id: billing_domain::CostId(uuid::Uuid::new_v4()),
-        key: CostKey {
-            operator: OperatorId::new("op-20").unwrap(),
-            direction: billing_domain::usage::Direction::Mt,
-            currency: support::usd(),
-        },
-        cost_per_segment: billing_domain::Micros::parse("0.004").unwrap(),
-        days: DayRange::inclusive(day("2026-11-01"), None).unwrap(),
-    };
-    db.api.create_cost(&new, &action("admin")).await.unwrap();
+    db.add_cost("op-20", "0.004").await;
     let (book, directory) = (db.worker.book().await.unwrap(), db.worker.directory().await.unwrap());
     assert_eq!(fill_missing_costs(&db.worker, &directory, &book).await.unwrap(), Some(10));
     assert_eq!(fill_missing_costs(&db.worker, &directory, &book).await.unwrap(), Some(0));

@@ -33,7 +33,7 @@ pub const ERROR_OPS: [&str; 5] = ["fetch", "publish", "poisoned", "unreadable", 
 const COMMAND_TIMEOUT: Duration = Duration::from_millis(250);
 /// A larger snapshot is neither offered nor read: about 50,000 prices.
 const SNAPSHOT_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Versions that nobody has asked for in a day are of no use.
+/// From publication. A version that is still current then is read from the database, and published anew.
 const TTL_SECONDS: i64 = 24 * 60 * 60;
 
 /// The cache. Clones share one client.

@@ -187,7 +187,7 @@ impl Env {
             .is_ok_and(|url| schemes.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty()));
         if !fits {
             let allowed = format!("{}://host:port", schemes.join("|"));
-            self.problem(name, Read::Text(without_user(text)), &allowed);
+            self.problem(name, Read::Text(without_parameters(&without_user(text))), &allowed);
         }
     }
 
@@ -200,6 +200,14 @@ impl Env {
 fn without_user(text: &str) -> String {
     match text.rsplit_once('@') {
         Some((_, host)) => format!("***@{host}"),
+        None => text.to_owned(),
+    }
+}
+
+/// An address as it may be told: what follows a `=` or `?` may be a password, in `host=db password=…` as in `?password=…`.
+fn without_parameters(text: &str) -> String {
+    match text.find(['=', '?']) {
+        Some(at) => format!("{}…", &text[..at]),
         None => text.to_owned(),
     }
 }
@@ -253,5 +261,7 @@ mod tests {
         }
         assert!(!told.contains("hunter2"));
         assert_eq!(without_user("redis://user:p@ss@h:1"), "***@h:1");
+        assert_eq!(without_parameters("host=db user=x password=hunter2"), "host…");
+        assert_eq!(without_parameters("http://h/?password=hunter2"), "http://h/…");
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use billing_runtime::Backoff;
 use jiff::{SignedDuration, Timestamp};
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::{Mutex, watch};
@@ -14,6 +15,8 @@ use super::keys::KeySet;
 
 const REFRESH_EVERY: Duration = Duration::from_secs(300);
 const REFRESH_FOR_UNKNOWN: SignedDuration = SignedDuration::from_secs(30);
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(30);
 const FETCH_TIME_MAX: Duration = Duration::from_secs(5);
 /// Bytes.
 const DOCUMENT_MAX: u64 = 256 * 1024;
@@ -109,8 +112,11 @@ impl Jwks {
 
     /// Refreshes for ever, so that keys which the issuer has withdrawn stop being accepted.
     pub(crate) async fn keep_fresh(self: Arc<Self>) {
+        let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MAX);
         loop {
-            tokio::time::sleep(REFRESH_EVERY).await;
+            // Without keys nobody is let in: an issuer that is back is not left waiting.
+            let wait = if self.keys().is_empty() { backoff.next_wait() } else { REFRESH_EVERY };
+            tokio::time::sleep(wait).await;
             self.refresh_or_warn().await;
         }
     }

@@ -9,12 +9,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use billing_domain::ports::{Accounts, AdminAction, NewPrice, PriceAdmin, PriceBookStore};
-use billing_domain::pricing::{ChargeOn, OperatorMatch, PriceTerms, PricingModel};
+use billing_domain::ports::{Accounts, AdminAction, NewCost, NewPrice, PriceAdmin, PriceBookStore};
+use billing_domain::pricing::{ChargeOn, CostKey, OperatorMatch, PriceTerms, PricingModel};
 use billing_domain::usage::{Direction, DlrStatus, Receipt, ReportedUsage, SegmentCount, observation};
 use billing_domain::use_cases::{Delivery, prepare_batch};
 use billing_domain::{
-    AccountId, Currency, Day, DayRange, MessageId, Micros, OperatorId, PriceBook, PriceId, TenantId, Tier,
+    AccountId, CostId, Currency, Day, DayRange, MessageId, Micros, OperatorId, PriceBook, PriceId, TenantId, Tier,
 };
 use billing_postgres::{DatabaseConfig, DatabaseCredentials, Postgres, migrate};
 use jiff::Timestamp;
@@ -102,6 +102,17 @@ impl TestDatabase {
         let made = self.api.create_price(&new, &action("admin")).await.expect("a price");
         assert!(matches!(made, billing_domain::ports::ChangeOutcome::Done(_)), "{made:?}");
         new.id
+    }
+
+    pub(crate) async fn add_cost(&self, operator: &str, cost_per_segment: &str) {
+        let new = NewCost {
+            id: CostId(Uuid::new_v4()),
+            key: CostKey { operator: OperatorId::new(operator).unwrap(), direction: Direction::Mt, currency: usd() },
+            cost_per_segment: Micros::parse(cost_per_segment).unwrap(),
+            days: DayRange::inclusive(day("2026-01-01"), None).unwrap(),
+        };
+        let made = self.api.create_cost(&new, &action("admin")).await.expect("a cost");
+        assert!(matches!(made, billing_domain::ports::ChangeOutcome::Done(_)), "{made:?}");
     }
 
     /// Learns, prepares and records, as ingest does; the book may be an older one.
