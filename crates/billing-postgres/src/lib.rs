@@ -4,9 +4,12 @@
 //! What is decided inside a transaction is decided by functions of `billing-domain`.
 
 mod accounts;
+mod audit;
+mod buckets;
 mod columns;
 mod connect;
 mod freshness;
+mod idempotency;
 mod invoices;
 mod ledger;
 mod metrics;

@@ -10,7 +10,7 @@ pub(crate) const SECONDS: &str = "billing_pg_transaction_seconds";
 pub(crate) const REPLICA_FRESH: &str = "billing_pg_replica_fresh";
 
 /// Every transaction's name.
-const OPERATIONS: [&str; 43] = [
+const OPERATIONS: [&str; 42] = [
     "begin_run",
     "count_unrated",
     "count_unrated_by_account",
@@ -22,7 +22,6 @@ const OPERATIONS: [&str; 43] = [
     "end_run",
     "fill_costs",
     "finalize_invoice",
-    "find_claim",
     "find_cost",
     "find_invoice",
     "find_price",

@@ -1,16 +1,18 @@
 //! Usage as it is asked for: from the replica when it is fresh, fenced twice by tenant.
 
 use billing_domain::ports::{AccountProfile, AdminAction, PortError, UsageAnswer, UsageReader};
-use billing_domain::usage::{BucketSums, Granularity, UsageCell, UsageQuestion};
+use billing_domain::usage::{Granularity, UsageCell, UsageQuestion};
 use billing_domain::{AccountId, TenantId};
-use diesel::sql_types::{BigInt, Bool, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::QueryableByName;
+use diesel::sql_types::{Bool, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::Postgres;
+use crate::audit::audit;
+use crate::buckets::SumColumns;
 use crate::columns::{self, Table};
-use crate::prices::audit;
 use crate::transaction::{Failure, Reach, Transaction};
 
 const TABLE: Table = Table("usage_buckets");
@@ -63,24 +65,14 @@ struct AccountRow {
     is_replica: bool,
 }
 
-#[derive(diesel::QueryableByName)]
+#[derive(QueryableByName)]
 struct CellRow {
     #[diesel(sql_type = Text)]
     currency: String,
     #[diesel(sql_type = Timestamptz)]
     start: columns::Instant,
-    #[diesel(sql_type = BigInt)]
-    messages: i64,
-    #[diesel(sql_type = BigInt)]
-    segments: i64,
-    #[diesel(sql_type = Text)]
-    amount: String,
-    #[diesel(sql_type = Text)]
-    cost: String,
-    #[diesel(sql_type = BigInt)]
-    uncosted: i64,
-    #[diesel(sql_type = BigInt)]
-    foreign_cost: i64,
+    #[diesel(embed)]
+    sums: SumColumns,
 }
 
 impl Transaction for ReadUsage<'_> {
@@ -156,15 +148,8 @@ async fn cells(connection: &mut AsyncPgConnection, question: &UsageQuestion) -> 
 }
 
 fn cell(row: &CellRow) -> Result<UsageCell, Failure> {
-    let sums = BucketSums {
-        messages: TABLE.count("messages", row.messages)?,
-        segments: TABLE.count("segments", row.segments)?,
-        amount: TABLE.sum("amount_micros", &row.amount)?,
-        cost: TABLE.sum("cost_micros", &row.cost)?,
-        uncosted: TABLE.count("uncosted", row.uncosted)?,
-        foreign_cost: TABLE.count("foreign_cost", row.foreign_cost)?,
-    };
-    Ok(UsageCell { currency: TABLE.currency(&row.currency)?, start: columns::timestamp(row.start), sums })
+    let currency = TABLE.currency(&row.currency)?;
+    Ok(UsageCell { currency, start: columns::timestamp(row.start), sums: row.sums.sums()? })
 }
 
 struct NoteRead<'a> {

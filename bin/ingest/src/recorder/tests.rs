@@ -6,8 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 use billing_domain::ports::{BookStamp, RerateOutcome, Snapshot, UncostedUsage, WaitingUsage};
 use billing_domain::pricing::{CostKey, CostShare, sample_price};
 use billing_domain::usage::{
-    AccountDirectory, Direction, DlrStatus, Fingerprint, RatedUsage, Receipt, ReportedUsage, SegmentCount,
-    UnratedReason, UsageBatch,
+    AccountDirectory, Direction, DlrStatus, RatedUsage, Receipt, ReportedUsage, SegmentCount, UnratedReason, UsageBatch,
 };
 use billing_domain::{AccountId, Currency, DayRange, MessageId, OperatorId, PriceBook, TenantId, Tier};
 use billing_runtime::Health;
@@ -81,10 +80,6 @@ impl UsageLedger for Database {
 
     async fn unrated_count(&self) -> Result<u64, PortError> {
         Ok(0)
-    }
-
-    async fn claim(&self, _: MessageId) -> Result<Option<(Fingerprint, Receipt)>, PortError> {
-        Ok(None)
     }
 
     async fn prepare_partitions(&self, _: Timestamp) -> Result<(), PortError> {

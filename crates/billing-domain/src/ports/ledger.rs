@@ -4,9 +4,9 @@ use std::future::Future;
 
 use jiff::Timestamp;
 
+use crate::DayRange;
 use crate::pricing::{CostKey, CostShare};
-use crate::usage::{Fingerprint, RatedUsage, Receipt, UnratedReason, UnratedUsage, UsageBatch, UsageEvent};
-use crate::{DayRange, MessageId};
+use crate::usage::{RatedUsage, UnratedReason, UnratedUsage, UsageBatch, UsageEvent};
 
 use super::PortError;
 
@@ -111,12 +111,6 @@ pub trait UsageLedger {
 
     /// How many messages wait unrated, for the gauge; 1,000,000 stands for more.
     fn unrated_count(&self) -> impl Future<Output = Result<u64, PortError>> + Send;
-
-    /// The claim's content, if a message is claimed: for tests and explanations.
-    fn claim(
-        &self,
-        message: MessageId,
-    ) -> impl Future<Output = Result<Option<(Fingerprint, Receipt)>, PortError>> + Send;
 
     /// Makes the partitions for the month of `now`, the one before it and the two after it.
     fn prepare_partitions(&self, now: Timestamp) -> impl Future<Output = Result<(), PortError>> + Send;

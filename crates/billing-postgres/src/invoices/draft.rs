@@ -1,20 +1,19 @@
 //! Sealing: an invoice takes open buckets, and its lines are made of exactly what it took.
 
+use billing_domain::MicrosSum;
 use billing_domain::invoicing::{InvoiceLine, compose, subtotal};
 use billing_domain::ports::{DraftOutcome, DraftRequest, Refusal};
 use billing_domain::usage::{BucketKey, BucketSums};
-use billing_domain::{AccountId, MicrosSum, PriceId, TenantId};
+use diesel::QueryableByName;
 use diesel::data_types::PgDate;
 use diesel::sql_types::{Array, BigInt, Date, Integer, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use uuid::Uuid;
 
-use crate::columns::{self, Table};
+use crate::buckets::{BUCKET_ORDER, KeyColumns, SumColumns};
+use crate::columns;
 use crate::transaction::{Failure, Transaction};
 
-use super::{BUCKET_ORDER, rows};
-
-const TABLE: Table = Table("usage_buckets");
+use super::rows;
 
 /// Open buckets of the month, and of late months that have an invoice: `$1` account, `$2` currency, `$3` month,
 /// `$4` late months.
@@ -27,56 +26,17 @@ const DUE_BUCKETS: &str = "account_id = $1 AND currency = $2 AND sealed_by IS NU
 const BUCKET_COLUMNS: &str = "account_id, tenant_id, operator_id, direction, currency, price_id, day,
     messages, segments, amount_micros::text AS amount, cost_micros::text AS cost, uncosted, foreign_cost";
 
-#[derive(diesel::QueryableByName)]
+#[derive(QueryableByName)]
 struct BucketRow {
-    #[diesel(sql_type = SqlUuid)]
-    account_id: Uuid,
-    #[diesel(sql_type = SqlUuid)]
-    tenant_id: Uuid,
-    #[diesel(sql_type = Text)]
-    operator_id: String,
-    #[diesel(sql_type = Text)]
-    direction: String,
-    #[diesel(sql_type = Text)]
-    currency: String,
-    #[diesel(sql_type = SqlUuid)]
-    price_id: Uuid,
-    #[diesel(sql_type = Date)]
-    day: PgDate,
-    #[diesel(sql_type = BigInt)]
-    messages: i64,
-    #[diesel(sql_type = BigInt)]
-    segments: i64,
-    #[diesel(sql_type = Text)]
-    amount: String,
-    #[diesel(sql_type = Text)]
-    cost: String,
-    #[diesel(sql_type = BigInt)]
-    uncosted: i64,
-    #[diesel(sql_type = BigInt)]
-    foreign_cost: i64,
+    #[diesel(embed)]
+    key: KeyColumns,
+    #[diesel(embed)]
+    sums: SumColumns,
 }
 
 impl BucketRow {
     fn bucket(&self) -> Result<(BucketKey, BucketSums), Failure> {
-        let key = BucketKey {
-            account: AccountId(self.account_id),
-            tenant: TenantId(self.tenant_id),
-            operator: TABLE.operator(&self.operator_id)?,
-            direction: TABLE.direction(&self.direction)?,
-            currency: TABLE.currency(&self.currency)?,
-            price: PriceId(self.price_id),
-            day: TABLE.day("day", self.day)?,
-        };
-        let sums = BucketSums {
-            messages: TABLE.count("messages", self.messages)?,
-            segments: TABLE.count("segments", self.segments)?,
-            amount: TABLE.sum("amount_micros", &self.amount)?,
-            cost: TABLE.sum("cost_micros", &self.cost)?,
-            uncosted: TABLE.count("uncosted", self.uncosted)?,
-            foreign_cost: TABLE.count("foreign_cost", self.foreign_cost)?,
-        };
-        Ok((key, sums))
+        Ok((self.key.key()?, self.sums.sums()?))
     }
 }
 

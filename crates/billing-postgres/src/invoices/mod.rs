@@ -25,10 +25,6 @@ use crate::Postgres;
 use crate::prices::outcome;
 use crate::transaction::Ended;
 
-/// The order in which every writer takes buckets: the domain's order of their keys, in SQL.
-const BUCKET_ORDER: &str =
-    "account_id, tenant_id, operator_id COLLATE \"C\", direction DESC, currency COLLATE \"C\", price_id, day";
-
 impl InvoiceStore for Postgres {
     async fn billable(&self, period: Month, account: Option<AccountId>) -> Result<Vec<Billable>, PortError> {
         Ok(self.write(&billable::ListBillable { period, account }).await?)

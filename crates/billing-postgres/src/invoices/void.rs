@@ -6,11 +6,13 @@ use billing_domain::ports::{AdminAction, Refusal};
 use diesel::sql_types::{Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
+use crate::audit::audit;
+use crate::buckets::{ADD_TO_OPEN, BUCKET_ORDER};
 use crate::columns;
-use crate::prices::{audit, claim_key};
+use crate::idempotency::claim_key;
 use crate::transaction::{Failure, Reach, Transaction};
 
-use super::{BUCKET_ORDER, outbox, rows};
+use super::{outbox, rows};
 
 pub(super) struct VoidInvoice<'a> {
     pub(super) id: InvoiceId,
@@ -90,7 +92,6 @@ impl VoidInvoice<'_> {
 /// Adds the sums of what the invoice sealed to the open buckets of the same keys, which a late event may have opened,
 /// or makes them; the sealed buckets stay as the history of the void invoice.
 async fn release(connection: &mut AsyncPgConnection, invoice: InvoiceId) -> Result<(), Failure> {
-    const KEY: &str = "account_id, day, operator_id, direction, currency, price_id";
     lock_sealed(connection, invoice).await?;
     let query = format!(
         "WITH released AS (
@@ -99,12 +100,7 @@ async fn release(connection: &mut AsyncPgConnection, invoice: InvoiceId) -> Resu
             SELECT account_id, tenant_id, operator_id, direction, currency, price_id, day, messages, segments,
                 amount_micros, cost_micros, uncosted, foreign_cost
             FROM billing.usage_buckets WHERE sealed_by = $1 ORDER BY {BUCKET_ORDER}
-            ON CONFLICT ({KEY}) WHERE sealed_by IS NULL
-            DO UPDATE SET messages = b.messages + EXCLUDED.messages, segments = b.segments + EXCLUDED.segments,
-                amount_micros = b.amount_micros + EXCLUDED.amount_micros,
-                cost_micros = b.cost_micros + EXCLUDED.cost_micros,
-                uncosted = b.uncosted + EXCLUDED.uncosted, foreign_cost = b.foreign_cost + EXCLUDED.foreign_cost
-            RETURNING id, {KEY}
+            {ADD_TO_OPEN}
         )
         UPDATE billing.usage_buckets old SET merged_into = released.id
         FROM released

@@ -3,35 +3,21 @@
 use std::collections::HashMap;
 
 use billing_domain::usage::{BucketKey, BucketSums};
-use billing_domain::{AccountId, PriceId, TenantId};
-use diesel::data_types::PgDate;
+use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Date, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
-use crate::columns::{self, Table};
+use crate::buckets::{ADD_TO_OPEN, KeyColumns};
+use crate::columns;
 use crate::transaction::Failure;
 
-const TABLE: Table = Table("usage_buckets");
-
-#[derive(diesel::QueryableByName)]
+#[derive(QueryableByName)]
 struct OpenBucket {
     #[diesel(sql_type = BigInt)]
     id: i64,
-    #[diesel(sql_type = SqlUuid)]
-    account_id: Uuid,
-    #[diesel(sql_type = SqlUuid)]
-    tenant_id: Uuid,
-    #[diesel(sql_type = Text)]
-    operator_id: String,
-    #[diesel(sql_type = Text)]
-    direction: String,
-    #[diesel(sql_type = Text)]
-    currency: String,
-    #[diesel(sql_type = SqlUuid)]
-    price_id: Uuid,
-    #[diesel(sql_type = Date)]
-    day: PgDate,
+    #[diesel(embed)]
+    key: KeyColumns,
 }
 
 /// Adds what was folded (sorted, each key once) to the open buckets, making those that are missing; the bucket of
@@ -48,43 +34,26 @@ pub(super) async fn add(
         |f: fn(&BucketSums) -> u64| folded.iter().map(|(_, sums)| number(f(sums))).collect::<Result<Vec<_>, _>>();
     let amounts =
         |f: fn(&BucketSums) -> i128| folded.iter().map(|(_, sums)| micros(f(sums))).collect::<Result<Vec<_>, _>>();
-    let rows: Vec<OpenBucket> = diesel::sql_query(
+    let query = format!(
         "INSERT INTO billing.usage_buckets AS b (account_id, tenant_id, operator_id, direction, currency, price_id,
             day, messages, segments, amount_micros, cost_micros, uncosted, foreign_cost)
-        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-        ON CONFLICT (account_id, day, operator_id, direction, currency, price_id) WHERE sealed_by IS NULL
-        DO UPDATE SET messages = b.messages + EXCLUDED.messages, segments = b.segments + EXCLUDED.segments,
-            amount_micros = b.amount_micros + EXCLUDED.amount_micros,
-            cost_micros = b.cost_micros + EXCLUDED.cost_micros,
-            uncosted = b.uncosted + EXCLUDED.uncosted, foreign_cost = b.foreign_cost + EXCLUDED.foreign_cost
-        RETURNING id, account_id, tenant_id, operator_id, direction, currency, price_id, day",
-    )
-    .bind::<Array<SqlUuid>, _>(column(|(key, _)| key.account.0))
-    .bind::<Array<SqlUuid>, _>(column(|(key, _)| key.tenant.0))
-    .bind::<Array<Text>, _>(text(|(key, _)| key.operator.as_str()))
-    .bind::<Array<Text>, _>(text(|(key, _)| key.direction.name()))
-    .bind::<Array<Text>, _>(text(|(key, _)| key.currency.code()))
-    .bind::<Array<SqlUuid>, _>(column(|(key, _)| key.price.0))
-    .bind::<Array<Date>, _>(folded.iter().map(|(key, _)| columns::date(key.day)).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(counts(|sums| sums.messages)?)
-    .bind::<Array<BigInt>, _>(counts(|sums| sums.segments)?)
-    .bind::<Array<BigInt>, _>(amounts(|sums| sums.amount.0)?)
-    .bind::<Array<BigInt>, _>(amounts(|sums| sums.cost.0)?)
-    .bind::<Array<BigInt>, _>(counts(|sums| sums.uncosted)?)
-    .bind::<Array<BigInt>, _>(counts(|sums| sums.foreign_cost)?)
-    .load(connection)
-    .await?;
-    rows.into_iter().map(|row| Ok((key(&row)?, row.id))).collect()
-}
-
-fn key(row: &OpenBucket) -> Result<BucketKey, Failure> {
-    Ok(BucketKey {
-        account: AccountId(row.account_id),
-        tenant: TenantId(row.tenant_id),
-        operator: TABLE.operator(&row.operator_id)?,
-        direction: TABLE.direction(&row.direction)?,
-        currency: TABLE.currency(&row.currency)?,
-        price: PriceId(row.price_id),
-        day: TABLE.day("day", row.day)?,
-    })
+        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) {ADD_TO_OPEN}"
+    );
+    let rows: Vec<OpenBucket> = diesel::sql_query(query)
+        .bind::<Array<SqlUuid>, _>(column(|(key, _)| key.account.0))
+        .bind::<Array<SqlUuid>, _>(column(|(key, _)| key.tenant.0))
+        .bind::<Array<Text>, _>(text(|(key, _)| key.operator.as_str()))
+        .bind::<Array<Text>, _>(text(|(key, _)| key.direction.name()))
+        .bind::<Array<Text>, _>(text(|(key, _)| key.currency.code()))
+        .bind::<Array<SqlUuid>, _>(column(|(key, _)| key.price.0))
+        .bind::<Array<Date>, _>(folded.iter().map(|(key, _)| columns::date(key.day)).collect::<Vec<_>>())
+        .bind::<Array<BigInt>, _>(counts(|sums| sums.messages)?)
+        .bind::<Array<BigInt>, _>(counts(|sums| sums.segments)?)
+        .bind::<Array<BigInt>, _>(amounts(|sums| sums.amount.0)?)
+        .bind::<Array<BigInt>, _>(amounts(|sums| sums.cost.0)?)
+        .bind::<Array<BigInt>, _>(counts(|sums| sums.uncosted)?)
+        .bind::<Array<BigInt>, _>(counts(|sums| sums.foreign_cost)?)
+        .load(connection)
+        .await?;
+    rows.into_iter().map(|row| Ok((row.key.key()?, row.id))).collect()
 }

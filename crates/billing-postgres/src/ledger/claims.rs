@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::columns::{self, Table};
-use crate::transaction::{Failure, Transaction};
+use crate::transaction::Failure;
 
 const TABLE: Table = Table("message_keys");
 
@@ -137,21 +137,6 @@ async fn find(connection: &mut AsyncPgConnection, ids: Vec<Uuid>) -> Result<Vec<
 /// A stream's sequence number as a column holds it.
 pub(super) fn sequence(receipt: Receipt) -> Result<i64, Failure> {
     i64::try_from(receipt.sequence).map_err(|_| Failure::Broken("a stream sequence beyond 2^63"))
-}
-
-/// The claim of one message.
-pub(super) struct FindClaim(pub(super) MessageId);
-
-impl Transaction for FindClaim {
-    const NAME: &'static str = "find_claim";
-    const READ_ONLY: bool = true;
-    type Output = Option<(Fingerprint, Receipt)>;
-
-    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Self::Output, Failure> {
-        let rows = find(connection, vec![self.0.0]).await?;
-        let claim = rows.into_iter().next().map(|row| row.claim()).transpose()?;
-        Ok(claim.map(|claim| (claim.fingerprint, claim.receipt)))
-    }
 }
 
 #[cfg(test)]

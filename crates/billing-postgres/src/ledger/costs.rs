@@ -10,6 +10,7 @@ use diesel::sql_types::{Array, BigInt, Nullable, SmallInt, Text, Timestamptz, Uu
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
+use crate::buckets::BUCKET_ORDER;
 use crate::columns::{self, Table};
 use crate::transaction::{Failure, Transaction};
 
@@ -159,15 +160,13 @@ impl FillCosts<'_> {
 async fn add_to_buckets(connection: &mut AsyncPgConnection, changes: &BTreeMap<i64, Change>) -> Result<(), Failure> {
     // Locked first, in a statement of its own: a void that is releasing them is waited for, and the next statement
     // sees where their sums have gone.
-    diesel::sql_query(
-        "SELECT FROM billing.usage_buckets WHERE id = ANY($1)
-        ORDER BY account_id, tenant_id, operator_id COLLATE \"C\", direction DESC, currency COLLATE \"C\", price_id, day
-        FOR UPDATE",
-    )
+    diesel::sql_query(format!(
+        "SELECT FROM billing.usage_buckets WHERE id = ANY($1) ORDER BY {BUCKET_ORDER} FOR UPDATE"
+    ))
     .bind::<Array<BigInt>, _>(changes.keys().copied().collect::<Vec<_>>())
     .execute(connection)
     .await?;
-    diesel::sql_query(
+    let query = format!(
         "WITH RECURSIVE change AS (
             SELECT * FROM unnest($1, $2, $3, $4) AS c (id, cost, costed, foreign_cost)
             UNION ALL
@@ -178,19 +177,18 @@ async fn add_to_buckets(connection: &mut AsyncPgConnection, changes: &BTreeMap<i
             FROM change GROUP BY id
         ), locked AS (
             -- In one order, whatever the plan: two of these must not wait for each other in a circle.
-            SELECT b.id FROM billing.usage_buckets b WHERE b.id IN (SELECT id FROM total)
-            ORDER BY b.account_id, b.tenant_id, b.operator_id COLLATE \"C\", b.direction DESC, b.currency COLLATE \"C\",
-                b.price_id, b.day, b.id FOR UPDATE
+            SELECT id FROM billing.usage_buckets WHERE id IN (SELECT id FROM total) ORDER BY {BUCKET_ORDER}, id FOR UPDATE
         )
         UPDATE billing.usage_buckets b SET cost_micros = b.cost_micros + total.cost,
             uncosted = b.uncosted - total.costed, foreign_cost = b.foreign_cost + total.foreign_cost
-        FROM total JOIN locked USING (id) WHERE b.id = total.id",
-    )
-    .bind::<Array<BigInt>, _>(changes.keys().copied().collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(changes.values().map(|change| change.0).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(changes.values().map(|change| change.1).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(changes.values().map(|change| change.2).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
+        FROM total JOIN locked USING (id) WHERE b.id = total.id"
+    );
+    diesel::sql_query(query)
+        .bind::<Array<BigInt>, _>(changes.keys().copied().collect::<Vec<_>>())
+        .bind::<Array<BigInt>, _>(changes.values().map(|change| change.0).collect::<Vec<_>>())
+        .bind::<Array<BigInt>, _>(changes.values().map(|change| change.1).collect::<Vec<_>>())
+        .bind::<Array<BigInt>, _>(changes.values().map(|change| change.2).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
     Ok(())
 }

@@ -10,8 +10,8 @@ mod waiting;
 
 use billing_domain::ports::{PortError, RecordOutcome, RerateOutcome, UncostedUsage, UsageLedger, WaitingUsage};
 use billing_domain::pricing::{CostKey, CostShare};
-use billing_domain::usage::{Fingerprint, RatedUsage, Receipt, UnratedReason, UsageBatch};
-use billing_domain::{Day, DayRange, MessageId};
+use billing_domain::usage::{RatedUsage, UnratedReason, UsageBatch};
+use billing_domain::{Day, DayRange};
 use jiff::Timestamp;
 
 use crate::Postgres;
@@ -56,10 +56,6 @@ impl UsageLedger for Postgres {
 
     async fn unrated_count(&self) -> Result<u64, PortError> {
         Ok(self.write(&waiting::CountUnrated).await?)
-    }
-
-    async fn claim(&self, message: MessageId) -> Result<Option<(Fingerprint, Receipt)>, PortError> {
-        Ok(self.write(&claims::FindClaim(message)).await?)
     }
 
     async fn prepare_partitions(&self, now: Timestamp) -> Result<(), PortError> {

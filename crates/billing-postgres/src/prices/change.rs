@@ -8,11 +8,12 @@ use diesel::sql_types::{BigInt, Bool, Date, Integer, Nullable, Text, Timestamptz
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
+use crate::audit::audit;
 use crate::columns;
+use crate::idempotency::claim_key;
 use crate::ledger::{Book, bump, hold_exclusive};
 use crate::transaction::{Failure, Reach, Transaction};
 
-use super::idempotency::claim_key;
 use super::list::price_row;
 
 pub(super) struct CreatePrice<'a> {
@@ -229,28 +230,4 @@ async fn refuse_over_rated_usage(
     .get_result(connection)
     .await?;
     if row.found { Err(Failure::Refused(Refusal::RatedUsage)) } else { Ok(()) }
-}
-
-/// Notes who did what, in the transaction of the deed.
-pub(crate) async fn audit(
-    connection: &mut AsyncPgConnection,
-    action: &AdminAction,
-    deed: &str,
-    subject: &str,
-    detail: Option<&str>,
-) -> Result<(), Failure> {
-    diesel::sql_query(
-        "INSERT INTO billing.audit_log (at, actor, tenant_id, action, subject, trace_id, detail)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)",
-    )
-    .bind::<Timestamptz, _>(columns::instant(action.at))
-    .bind::<Text, _>(&action.actor)
-    .bind::<Nullable<SqlUuid>, _>(action.tenant.map(|tenant| tenant.0))
-    .bind::<Text, _>(deed)
-    .bind::<Text, _>(subject)
-    .bind::<Text, _>(&action.trace_id)
-    .bind::<Nullable<Text>, _>(detail)
-    .execute(connection)
-    .await?;
-    Ok(())
 }

@@ -6,12 +6,13 @@ use billing_domain::{CostId, Day, DayRange, Micros, OperatorCost};
 use diesel::sql_types::{BigInt, Bool, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
+use crate::audit::audit;
 use crate::columns;
+use crate::idempotency::claim_key;
 use crate::ledger::{Book, bump, hold_exclusive};
 use crate::transaction::{Failure, Reach, Transaction};
 
-use super::change::{audit, cancel, close, overlap};
-use super::idempotency::claim_key;
+use super::change::{cancel, close, overlap};
 use super::list::cost_row;
 
 pub(super) struct CreateCost<'a> {

@@ -3,7 +3,6 @@
 mod book;
 mod change;
 mod costs;
-mod idempotency;
 mod list;
 mod rows;
 
@@ -16,9 +15,6 @@ use uuid::Uuid;
 
 use crate::Postgres;
 use crate::transaction::Ended;
-
-pub(crate) use change::audit;
-pub(crate) use idempotency::claim_key;
 
 impl PriceBookStore for Postgres {
     async fn stamp(&self) -> Result<BookStamp, PortError> {
