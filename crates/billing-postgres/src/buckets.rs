@@ -18,6 +18,7 @@ pub(crate) const BUCKET_ORDER: &str =
 pub(crate) const ADD_TO_OPEN: &str = "ON CONFLICT (account_id, day, operator_id, direction, currency, price_id)
         WHERE sealed_by IS NULL
     DO UPDATE SET messages = b.messages + EXCLUDED.messages, segments = b.segments + EXCLUDED.segments,
+        units = b.units + EXCLUDED.units,
         amount_micros = b.amount_micros + EXCLUDED.amount_micros, cost_micros = b.cost_micros + EXCLUDED.cost_micros,
         uncosted = b.uncosted + EXCLUDED.uncosted, foreign_cost = b.foreign_cost + EXCLUDED.foreign_cost
     RETURNING id, account_id, tenant_id, operator_id, direction, currency, price_id, day";
@@ -55,7 +56,8 @@ impl KeyColumns {
     }
 }
 
-/// The columns of a bucket's sums; amounts as text under the names `amount` and `cost`.
+/// The columns of a bucket's sums but for the units, which only invoices ask for; amounts as text under the names
+/// `amount` and `cost`.
 #[derive(diesel::QueryableByName)]
 pub(crate) struct SumColumns {
     #[diesel(sql_type = BigInt)]
@@ -77,6 +79,7 @@ impl SumColumns {
         Ok(BucketSums {
             messages: TABLE.count("messages", self.messages)?,
             segments: TABLE.count("segments", self.segments)?,
+            units: 0,
             amount: TABLE.sum("amount_micros", &self.amount)?,
             cost: TABLE.sum("cost_micros", &self.cost)?,
             uncosted: TABLE.count("uncosted", self.uncosted)?,

@@ -20,7 +20,9 @@ pub enum Rating {
 pub struct Rated {
     /// The price in force on the event's UTC day.
     pub price: PriceId,
-    /// What the customer pays, in the event's currency.
+    /// What is charged of it: its segments, or 1 for a price per message; 0 when the price does not charge its outcome.
+    pub units: u8,
+    /// Units × unit price: what the customer pays, in the event's currency.
     pub amount: Micros,
     /// What the operator charges; `None` when no cost was in force, which is not the same as 0.
     pub cost: Option<CostShare>,
@@ -62,7 +64,9 @@ impl PriceBook {
             day,
         };
         let Some(price) = self.price(question) else { return Ok(Rating::NoPrice) };
-        Ok(Rating::Rated(Rated { price: price.id, amount: amount(price, event)?, cost: self.cost_share(event)? }))
+        let units = units(price, event);
+        let amount = price.terms.unit_price.times(u32::from(units))?;
+        Ok(Rating::Rated(Rated { price: price.id, units, amount, cost: self.cost_share(event)? }))
     }
 
     /// What the operator charges for one event, when a cost is in force.
@@ -80,12 +84,12 @@ impl PriceBook {
     }
 }
 
-fn amount(price: &Price, event: &UsageEvent) -> Result<Micros, MoneyError> {
+fn units(price: &Price, event: &UsageEvent) -> u8 {
     if !price.terms.charge_on.charges(event.dlr_status) {
-        return Ok(Micros::ZERO);
+        return 0;
     }
     match price.terms.model {
-        PricingModel::PerSegment => price.terms.unit_price.times(u32::from(event.segments.get())),
-        PricingModel::FlatPerMessage => Ok(price.terms.unit_price),
+        PricingModel::PerSegment => event.segments.get(),
+        PricingModel::FlatPerMessage => 1,
     }
 }

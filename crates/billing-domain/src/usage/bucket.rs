@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use crate::{AccountId, Currency, Day, Micros, MicrosSum, MoneyError, OperatorId, PriceId, TenantId};
+use crate::{AccountId, Currency, Day, MicrosSum, MoneyError, OperatorId, PriceId, TenantId};
 
 use super::event::Direction;
 use super::intake::RatedUsage;
-use crate::pricing::CostShare;
+use crate::pricing::Rated;
 
 /// What the events of one bucket share.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -51,6 +51,8 @@ pub struct BucketSums {
     pub messages: u64,
     /// Their segments.
     pub segments: u64,
+    /// What is charged of them: segments, or messages where the price is per message.
+    pub units: u64,
     /// What the customer pays.
     pub amount: MicrosSum,
     /// What operators charge in the bucket's own currency.
@@ -66,17 +68,12 @@ impl BucketSums {
     ///
     /// # Errors
     /// [`MoneyError::Overflow`].
-    pub fn add(
-        &mut self,
-        segments: u8,
-        amount: Micros,
-        cost: Option<CostShare>,
-        currency: Currency,
-    ) -> Result<(), MoneyError> {
+    pub fn add(&mut self, segments: u8, rated: &Rated, currency: Currency) -> Result<(), MoneyError> {
         self.messages += 1;
         self.segments += u64::from(segments);
-        self.amount = self.amount.plus(amount)?;
-        match cost {
+        self.units += u64::from(rated.units);
+        self.amount = self.amount.plus(rated.amount)?;
+        match rated.cost {
             None => self.uncosted += 1,
             Some(cost) if cost.currency != currency => self.foreign_cost += 1,
             Some(cost) => self.cost = self.cost.plus(cost.amount)?,
@@ -91,6 +88,7 @@ impl BucketSums {
     pub fn merge(&mut self, other: &Self) -> Result<(), MoneyError> {
         self.messages += other.messages;
         self.segments += other.segments;
+        self.units += other.units;
         self.amount = self.amount.plus(other.amount)?;
         self.cost = self.cost.plus(other.cost)?;
         self.uncosted += other.uncosted;
@@ -120,7 +118,7 @@ pub fn fold<'a>(events: impl IntoIterator<Item = &'a RatedUsage>) -> Result<Vec<
     let mut buckets: HashMap<BucketKey, BucketSums> = HashMap::new();
     for usage in events {
         let sums = buckets.entry(BucketKey::of(usage)).or_default();
-        sums.add(usage.event.segments.get(), usage.rated.amount, usage.rated.cost, usage.event.currency)?;
+        sums.add(usage.event.segments.get(), &usage.rated, usage.event.currency)?;
     }
     let mut folded: Vec<_> = buckets.into_iter().collect();
     folded.sort_by(|(a, _), (b, _)| a.cmp(b));

@@ -125,7 +125,7 @@ fn rated(day: u8, operator: &str, segments: i64, amount: i64, cost: Option<(i64,
         amount: Micros(amount),
         currency: Currency::new(currency).unwrap(),
     };
-    let rated = Rated { price: PriceId(Uuid::nil()), amount: Micros(amount), cost: cost.map(share) };
+    let rated = Rated { price: PriceId(Uuid::nil()), units: 1, amount: Micros(amount), cost: cost.map(share) };
     let receipt = Receipt { sequence: 1, published_at: now() };
     RatedUsage { receipt, fingerprint: Fingerprint(Uuid::nil()), event, rated }
 }

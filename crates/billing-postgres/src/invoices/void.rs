@@ -96,8 +96,8 @@ async fn release(connection: &mut AsyncPgConnection, invoice: InvoiceId) -> Resu
     let query = format!(
         "WITH released AS (
             INSERT INTO billing.usage_buckets AS b (account_id, tenant_id, operator_id, direction, currency, price_id,
-                day, messages, segments, amount_micros, cost_micros, uncosted, foreign_cost)
-            SELECT account_id, tenant_id, operator_id, direction, currency, price_id, day, messages, segments,
+                day, messages, segments, units, amount_micros, cost_micros, uncosted, foreign_cost)
+            SELECT account_id, tenant_id, operator_id, direction, currency, price_id, day, messages, segments, units,
                 amount_micros, cost_micros, uncosted, foreign_cost
             FROM billing.usage_buckets WHERE sealed_by = $1 ORDER BY {BUCKET_ORDER}
             {ADD_TO_OPEN}

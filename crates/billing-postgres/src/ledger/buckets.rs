@@ -36,8 +36,8 @@ pub(super) async fn add(
         |f: fn(&BucketSums) -> i128| folded.iter().map(|(_, sums)| micros(f(sums))).collect::<Result<Vec<_>, _>>();
     let query = format!(
         "INSERT INTO billing.usage_buckets AS b (account_id, tenant_id, operator_id, direction, currency, price_id,
-            day, messages, segments, amount_micros, cost_micros, uncosted, foreign_cost)
-        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) {ADD_TO_OPEN}"
+            day, messages, segments, units, amount_micros, cost_micros, uncosted, foreign_cost)
+        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) {ADD_TO_OPEN}"
     );
     let rows: Vec<OpenBucket> = diesel::sql_query(query)
         .bind::<Array<SqlUuid>, _>(column(|(key, _)| key.account.0))
@@ -49,6 +49,7 @@ pub(super) async fn add(
         .bind::<Array<Date>, _>(folded.iter().map(|(key, _)| columns::date(key.day)).collect::<Vec<_>>())
         .bind::<Array<BigInt>, _>(counts(|sums| sums.messages)?)
         .bind::<Array<BigInt>, _>(counts(|sums| sums.segments)?)
+        .bind::<Array<BigInt>, _>(counts(|sums| sums.units)?)
         .bind::<Array<BigInt>, _>(amounts(|sums| sums.amount.0)?)
         .bind::<Array<BigInt>, _>(amounts(|sums| sums.cost.0)?)
         .bind::<Array<BigInt>, _>(counts(|sums| sums.uncosted)?)

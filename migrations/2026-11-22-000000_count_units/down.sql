@@ -1,0 +1,1 @@
+ALTER TABLE billing.usage_buckets DROP COLUMN units;
