@@ -1,6 +1,7 @@
 //! The developer's commands: servers, tests, tokens and the rules of the tree. Decides nothing about billing.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what these commands are for")]
 
+mod bench;
 mod ci;
 mod demo;
 mod exec;
@@ -39,6 +40,9 @@ enum Command {
     },
     /// Show the whole service at work: a month of messages, the invoices, and whether it all adds up.
     Demo(demo::Args),
+    /// Measure speed and memory against a baseline in the same run.
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Print a signed token that the running stack accepts.
     Token(token::Args),
     /// Run all tests on servers of their own.
@@ -74,6 +78,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Down { demo: true } => stack::down(&demo::dir()).await?,
         Command::Down { demo: false } => stack::down(&stack::developer_dir()).await?,
         Command::Demo(args) => return demo::run(&args).await,
+        Command::Bench(args) => return bench::run(&args).await,
         Command::Token(args) => token::run(&args)?,
         Command::Test(args) => return test::run(&args).await,
         Command::Ci(args) => return ci::run(&args).await,
