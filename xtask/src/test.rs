@@ -1,12 +1,13 @@
 //! Runs the tests on servers of their own, so that a running stack of the developer is not disturbed.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
 
 use crate::signals::unless_interrupted;
 use crate::stack::{Info, Options, Stack};
-use crate::{exec, tree};
+use crate::{exec, setup, tree};
 
 /// What `cargo test` is told.
 #[derive(clap::Args, Default)]
@@ -23,7 +24,7 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode> {
     }
     let stack = Stack::up(Options { dir: tree::root().join("target/test-stack"), services_only: true }).await?;
     let mut command = cargo_test(&args.arguments, &[]);
-    command.envs(variables(&stack.info));
+    command.envs(variables(&stack.info)).envs(programs(&setup::servers(&tree::root())?));
     let tested = unless_interrupted(exec::on_terminal("cargo test", &mut command)).await;
     let stopped = stack.down().await;
     let status = tested?;
@@ -74,6 +75,15 @@ fn variables(info: &Info) -> Vec<(&'static str, String)> {
         ("BILLING_TEST_S3_SECRET_KEY", info.s3_secret_key.clone()),
         ("BILLING_TEST_VAULT_ADDR", info.vault_addr.clone()),
         ("BILLING_TEST_VAULT_TOKEN", info.vault_token.clone()),
+    ]
+}
+
+/// Where tests find the servers' programs, for servers of their own that they may kill.
+fn programs(servers: &setup::Servers) -> [(&'static str, &Path); 3] {
+    [
+        ("BILLING_TEST_POSTGRES_BIN", &servers.postgres),
+        ("BILLING_TEST_REDIS_SERVER", &servers.redis_server),
+        ("BILLING_TEST_NATS_SERVER", &servers.nats_server),
     ]
 }
 

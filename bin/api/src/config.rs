@@ -87,7 +87,7 @@ fn database(env: &mut Env) -> DatabaseConfig {
         let allowed = format!("at most {CONNECTIONS_MAX} together with BILLING_DATABASE_POOL_PRIMARY");
         env.refuse("BILLING_DATABASE_POOL_REPLICA", &pool_replica.to_string(), &allowed);
     }
-    DatabaseConfig { url, replica_url, pool_primary, pool_replica, application_name: "billing-api" }
+    DatabaseConfig { url, replica_url, pool_primary, pool_replica, pool_recording: 0, application_name: "billing-api" }
 }
 
 /// What looks like an address is one; anything else is a path.

@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use billing_domain::ports::{DocumentStore, InvoiceReader, InvoiceVoider, PriceAdmin, UsageReader};
+use billing_domain::ports::{
+    AccountAdmin, DocumentStore, InvoiceReader, InvoiceVoider, PriceAdmin, PriceCorrections, PriceDecks, PricingReader,
+    UsageReader,
+};
 use billing_runtime::Health;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
@@ -15,10 +18,23 @@ use crate::routes::Pages;
 
 /// Store calls at once; beyond, requests are told to come back. The pools queue what they cannot serve.
 const WORK_MAX: u32 = 256;
+/// Decks at once: each may hold its file, its lines and what they do.
+const IMPORTS_MAX: usize = 2;
 
 /// The ports that the routes use, in one handle that is cheap to clone.
 pub(crate) trait Store:
-    UsageReader + PriceAdmin + InvoiceReader + InvoiceVoider + Clone + Send + Sync + 'static
+    UsageReader
+    + PriceAdmin
+    + PriceDecks
+    + PriceCorrections
+    + PricingReader
+    + AccountAdmin
+    + InvoiceReader
+    + InvoiceVoider
+    + Clone
+    + Send
+    + Sync
+    + 'static
 {
     /// Where its invoices' documents are; likewise.
     type Documents: DocumentStore + Clone + Send + Sync + 'static;
@@ -34,6 +50,8 @@ pub(crate) struct Services<S: Store> {
     pub(crate) pages: Pages,
     /// The clock, read once for each request.
     pub(crate) now: fn() -> Timestamp,
+    /// Turns for the import of a deck.
+    pub(crate) imports: Semaphore,
     /// Invoices' documents.
     pub(crate) documents: S::Documents,
     store: S,
@@ -55,7 +73,8 @@ impl<S: Store> Services<S> {
         tasks: Handle,
     ) -> Result<Self, serde_json::Error> {
         let work = Arc::new(Semaphore::new(WORK_MAX as usize));
-        Ok(Self { verifier, health, pages: Pages::new::<S>()?, now, documents, store, tasks, work })
+        let imports = Semaphore::new(IMPORTS_MAX);
+        Ok(Self { verifier, health, pages: Pages::new::<S>()?, now, imports, documents, store, tasks, work })
     }
 
     /// Works with the store, to the end, whether or not the caller is still waiting.

@@ -148,7 +148,7 @@ async fn an_invoice_and_its_document() {
             "invoiceId": august.0, "invoiceNumber": "INV-2026-000001", "accountId": account(1).0,
             "periodStart": "2026-08-01", "periodEnd": "2026-08-31", "totalMessages": 4, "totalSegments": 8,
             "subtotalAmount": "0.10", "currency": "USD", "status": "FINALIZED", "generatedAt": "2026-11-15T12:00:00Z",
-            "issueDate": "2026-11-15", "dueDate": "2026-12-15", "taxes": [], "totalAmount": "0.10",
+            "issueDate": "2026-11-15", "dueDate": "2026-12-15", "adjustments": [], "taxes": [], "totalAmount": "0.10",
             "replaces": null, "replacedBy": null,
             "lines": [{
                 "usageMonth": "2026-08", "operatorId": "op-20", "direction": "MT", "pricingTableId": price,

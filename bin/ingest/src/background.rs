@@ -4,9 +4,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use billing_domain::ports::{Accounts, Clock, PortError, PriceBookCache, PriceBookStore, UsageLedger};
-use billing_domain::usage::UnratedReason;
-use billing_domain::use_cases::{fill_missing_costs, rate_waiting};
+use billing_domain::ports::{Accounts, Clock, EventPartitions, PortError, PriceBookCache, PriceBookStore, UsageLedger};
+use billing_domain::use_cases::{Swept, fill_missing_costs, rate_waiting};
 use billing_nats::EventConsumer;
 use billing_postgres::Postgres;
 use billing_runtime::{Backoff, Condition, Shutdown, SystemClock, chain};
@@ -19,6 +18,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A database that takes longer to say that it is there counts as not there.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 const PREPARE_EVERY: Duration = Duration::from_secs(60 * 60);
+/// Events of one month that are moved unasked: usage and readers of events wait for a second or two.
+const MOVED_MAX: u64 = 200_000;
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 
@@ -58,23 +59,28 @@ where
     Ok(swept)
 }
 
-/// Rates what waits; the versions it was rated by, or `None` when they changed meanwhile. When only accounts have been
-/// learned since the last sweep, only what waits for its account is looked at.
+/// Rates what waits; the versions it was rated by, or `None` when it must be looked at again: they changed meanwhile, or
+/// another pod has messages in hand.
 async fn rate<D: UsageLedger>(
     database: &D,
     known: &Known,
     swept: Option<(i64, i64)>,
 ) -> Result<Option<(i64, i64)>, PortError> {
     let only_accounts = swept.is_some_and(|(book, _)| book == known.book.version());
-    let reason = only_accounts.then_some(UnratedReason::UnknownAccount);
-    let Some(rated) = rate_waiting(database, reason, &known.directory, &known.book).await? else { return Ok(None) };
+    let Swept { rated, quarantined, is_complete } = rate_waiting(database, &known.directory, &known.book).await?;
+    metrics::count_refused(&quarantined);
     let costed =
         if only_accounts { Some(0) } else { fill_missing_costs(database, &known.directory, &known.book).await? };
-    let Some(costed) = costed else { return Ok(None) };
-    if rated + costed > 0 {
-        tracing::info!(rated, costed, "rated what had waited for a price, costed what had waited for a cost");
+    let quarantined: u64 = quarantined.values().sum();
+    if rated + quarantined + costed.unwrap_or_default() > 0 {
+        tracing::info!(
+            rated,
+            quarantined,
+            costed,
+            "rated what had waited for a price, costed what had waited for a cost"
+        );
     }
-    Ok(Some(known.versions()))
+    Ok((is_complete && costed.is_some()).then(|| known.versions()))
 }
 
 /// Prepares partitions for the first time, however long the database is away; or until the process shall stop.
@@ -88,11 +94,19 @@ pub(crate) async fn first_partitions(database: &impl UsageLedger, shutdown: &Shu
     }
 }
 
-/// Keeps partitions ahead of time.
-pub(crate) async fn prepare_partitions(database: impl UsageLedger, clock: impl Clock, shutdown: Shutdown) {
+/// Keeps partitions ahead of time, and the DEFAULT partition empty.
+pub(crate) async fn prepare_partitions(
+    database: impl UsageLedger + EventPartitions,
+    clock: impl Clock,
+    shutdown: Shutdown,
+) {
     let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MAX);
     loop {
-        let wait = match database.prepare_partitions(clock.now()).await {
+        let prepared = match database.prepare_partitions(clock.now()).await {
+            Ok(()) => empty_default(&database).await,
+            Err(error) => Err(error),
+        };
+        let wait = match prepared {
             Ok(()) => {
                 backoff.reset();
                 PREPARE_EVERY
@@ -106,6 +120,26 @@ pub(crate) async fn prepare_partitions(database: impl UsageLedger, clock: impl C
             return;
         }
     }
+}
+
+/// Gives the months that have events in the DEFAULT partition a partition of their own, unless they have too many.
+async fn empty_default(database: &impl EventPartitions) -> Result<(), PortError> {
+    let mut left = 0;
+    for (month, events) in database.in_default().await? {
+        let month_text = month.to_string();
+        if let Some(moved) = database.move_from_default(month, MOVED_MAX).await? {
+            tracing::info!(month = month_text, moved, "usage of a month without a partition has one now");
+        } else {
+            left += events;
+            tracing::warn!(
+                month = month_text,
+                events,
+                "too many events for moving them unasked: see `partitions move`"
+            );
+        }
+    }
+    metrics::set_in_default(left);
+    Ok(())
 }
 
 /// Measures how far the consumer is behind.

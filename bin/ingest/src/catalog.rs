@@ -88,7 +88,7 @@ impl<S: PriceBookStore + Accounts, C: PriceBookCache> Catalog<S, C> {
             return Ok(last);
         }
         let (book_version, directory_version) = known.versions();
-        let (prices, costs) = (known.book.prices().len(), known.book.costs().len());
+        let (prices, costs) = (known.book.price_count(), known.book.cost_count());
         tracing::debug!(book_version, source = source.name(), prices, costs, directory_version, "loaded");
         *self.last.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
         Ok(known)

@@ -7,6 +7,8 @@ use billing_runtime::{Credentials, Env, EnvError, LogFilter};
 
 /// Of the connections to the database, those that workers must leave to everything else.
 const CONNECTIONS_SPARE: u32 = 3;
+/// Of a command: one of them records what is replayed.
+const COMMAND_CONNECTIONS: u32 = 2;
 
 /// Everything that can be chosen.
 pub(crate) struct Config {
@@ -21,28 +23,52 @@ pub(crate) struct Config {
     pub(crate) batch_size: u32,
 }
 
+/// What a command needs that looks at the database and ends.
+pub(crate) struct CommandConfig {
+    pub(crate) credentials: Credentials,
+    pub(crate) database: DatabaseConfig,
+}
+
+impl CommandConfig {
+    /// Reads every variable, or tells all that are wrong at once. Little is logged, unless asked for: the command prints.
+    pub(crate) fn read(mut env: Env) -> Result<(LogFilter, Self), EnvError> {
+        let quiet = LogFilter::parse("warn");
+        let log = env.read("BILLING_LOG", quiet, LogFilter::ALLOWED, LogFilter::parse);
+        let database = database(&mut env, COMMAND_CONNECTIONS, 1);
+        let config = Self { credentials: Credentials::from_env(&mut env), database };
+        env.check()?;
+        Ok((log.unwrap_or_default(), config))
+    }
+}
+
+fn database(env: &mut Env, pool_primary: u32, pool_recording: u32) -> DatabaseConfig {
+    DatabaseConfig {
+        url: env.required_url("BILLING_DATABASE_URL", &["postgres"]),
+        // Nothing here may be decided by a replica, so none is connected to.
+        replica_url: None,
+        pool_primary,
+        pool_replica: 0,
+        pool_recording,
+        application_name: "billing-ingest",
+    }
+}
+
 impl Config {
     /// Reads every variable, or tells all that are wrong at once.
     pub(crate) fn read(mut env: Env) -> Result<(LogFilter, Self), EnvError> {
         let log = env.read("BILLING_LOG", Some(LogFilter::default()), LogFilter::ALLOWED, LogFilter::parse);
         let pool_primary = env.number("BILLING_DATABASE_POOL_PRIMARY", 10, CONNECTIONS_SPARE + 1..=CONNECTIONS_MAX);
+        let workers = env.number("BILLING_INGEST_WORKERS", 2, 1..=CONNECTIONS_MAX - CONNECTIONS_SPARE);
         let config = Self {
             credentials: Credentials::from_env(&mut env),
-            database: DatabaseConfig {
-                url: env.required_url("BILLING_DATABASE_URL", &["postgres"]),
-                // Nothing here may be decided by a replica, so none is connected to.
-                replica_url: None,
-                pool_primary,
-                pool_replica: 0,
-                application_name: "billing-ingest",
-            },
+            database: database(&mut env, pool_primary, workers),
             redis_urls: env.urls("BILLING_REDIS_URLS", &["redis", "rediss"]),
             nats_urls: env.urls("BILLING_NATS_URLS", &["nats", "tls"]),
             http_addr: env.address("BILLING_INGEST_HTTP_ADDR", ([0, 0, 0, 0], 3020).into()),
             metrics_addr: env.address("BILLING_INGEST_METRICS_ADDR", ([0, 0, 0, 0], 9464).into()),
             consumer_enabled: env.flag("BILLING_CONSUMER_ENABLED", true),
-            workers: env.number("BILLING_INGEST_WORKERS", 2, 1..=CONNECTIONS_MAX - CONNECTIONS_SPARE),
-            batch_size: env.number("BILLING_INGEST_BATCH_SIZE", 2_000, 1..=10_000),
+            workers,
+            batch_size: env.number("BILLING_INGEST_BATCH_SIZE", 5_000, 1..=10_000),
         };
         if config.workers + CONNECTIONS_SPARE > pool_primary {
             let allowed = format!("at most {CONNECTIONS_SPARE} less than BILLING_DATABASE_POOL_PRIMARY");
@@ -66,7 +92,7 @@ mod tests {
     #[test]
     fn little_must_be_given() {
         let (_, config) = Config::read(Env::of(GOOD)).unwrap();
-        assert_eq!((config.workers, config.batch_size, config.consumer_enabled), (2, 2_000, true));
+        assert_eq!((config.workers, config.batch_size, config.consumer_enabled), (2, 5_000, true));
         assert_eq!((config.http_addr.port(), config.metrics_addr.port()), (3020, 9464));
         assert_eq!((config.redis_urls.len(), config.database.pool_primary), (2, 10));
     }

@@ -1,8 +1,9 @@
 //! Every metric of ingest: its name, what it says, and its series, which are there at 0 from the start.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use billing_domain::ports::{Recorded, RunResult, RunTotals};
+use billing_domain::ports::{Purged, Recorded, RunResult, RunTotals};
 use billing_domain::usage::QuarantineReason;
 use billing_domain::use_cases::BookSource;
 use billing_runtime::Histogram;
@@ -22,6 +23,9 @@ const CRON: &str = "billing_invoice_cron_total";
 const CRON_ACCOUNTS: &str = "billing_invoice_cron_accounts_total";
 const CRON_DURATION: &str = "billing_invoice_cron_duration_seconds";
 const SYNCHRONOUS_STANDBY: &str = "billing_pg_synchronous_standby";
+const IN_DEFAULT: &str = "billing_events_default_partition_rows";
+const GAP_MESSAGES: &str = "billing_stream_gap_messages_total";
+const PURGED: &str = "billing_purged_total";
 
 const RESULTS: [&str; 5] = ["ok", "duplicate", "pricing_not_found", "quarantined", "error"];
 const SOURCES: [BookSource; 3] = [BookSource::Memory, BookSource::Cache, BookSource::Db];
@@ -68,6 +72,17 @@ pub(crate) fn register() {
         Unit::Count,
         "1 when a synchronous standby confirms each commit; 0: a failover can lose acknowledged messages"
     );
+    describe_gauge!(
+        IN_DEFAULT,
+        Unit::Count,
+        "Rated events in the DEFAULT partition, because they are too many to be moved"
+    );
+    describe_counter!(
+        GAP_MESSAGES,
+        Unit::Count,
+        "Messages that were on the stream and never recorded; every pod tells the same number"
+    );
+    describe_counter!(PURGED, Unit::Count, "Rows, or bytes of messages, removed for their age, by what they were");
     describe_counter!(CRON, Unit::Count, "Runs of the invoice cron, by result; every pod tells the same number");
     describe_counter!(CRON_ACCOUNTS, Unit::Count, "What became of the accounts of all runs; every pod tells the same");
     describe_gauge!(CRON_DURATION, Unit::Seconds, "How long the last run took");
@@ -90,7 +105,9 @@ pub(crate) fn register() {
     billing_postgres::register_metrics();
     let _empty = histogram!(INGESTION_LATENCY);
     set_runs(&RunTotals::default());
-    for name in [LAG, UNRATED, SYNCHRONOUS_STANDBY] {
+    set_gap_messages(0);
+    count_purged(&Purged::default());
+    for name in [LAG, UNRATED, SYNCHRONOUS_STANDBY, IN_DEFAULT] {
         gauge!(name).set(0);
     }
 }
@@ -111,6 +128,13 @@ pub(crate) fn count_recorded(recorded: &Recorded, set_aside: impl IntoIterator<I
     counter!(QUARANTINED, "reason" => QuarantineReason::Conflict.name()).increment(recorded.conflicts);
     counter!(NEGATIVE_MARGIN).increment(recorded.negative_margin);
     counter!(COST_NOT_FOUND).increment(recorded.uncosted);
+}
+
+/// Waiting messages were quarantined after all. They were counted as received when they came.
+pub(crate) fn count_refused(quarantined: &BTreeMap<QuarantineReason, u64>) {
+    for (reason, count) in quarantined {
+        counter!(QUARANTINED, "reason" => reason.name()).increment(*count);
+    }
 }
 
 /// A batch could not be recorded at the first attempt.
@@ -168,6 +192,29 @@ pub(crate) fn set_runs(totals: &RunTotals) {
 /// Whether commits are confirmed by a standby.
 pub(crate) fn set_synchronous_standby(is_there: bool) {
     gauge!(SYNCHRONOUS_STANDBY).set(u32::from(is_there));
+}
+
+/// How many events are in the DEFAULT partition and stay there.
+pub(crate) fn set_in_default(events: u64) {
+    gauge!(IN_DEFAULT).set(gauge_value(events));
+}
+
+/// How many messages were ever found missing.
+pub(crate) fn set_gap_messages(messages: u64) {
+    counter!(GAP_MESSAGES).absolute(messages);
+}
+
+/// Things were removed for their age.
+pub(crate) fn count_purged(purged: &Purged) {
+    for (what, count) in [
+        ("claims", purged.claims),
+        ("duplicates", purged.duplicates),
+        ("quarantined_bytes", purged.raw),
+        ("outbox", purged.outbox),
+        ("idempotency_keys", purged.keys),
+    ] {
+        counter!(PURGED, "what" => what).increment(count);
+    }
 }
 
 fn gauge_value(count: u64) -> u32 {

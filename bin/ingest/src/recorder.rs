@@ -10,7 +10,7 @@ use billing_domain::ports::{
     Accounts, Clock, PortError, PriceBookCache, PriceBookStore, RecordOutcome, Recorded, UsageLedger,
 };
 use billing_domain::usage::{Observation, QuarantineReason, check_age, observation};
-use billing_domain::use_cases::{Delivery, prepare_batch};
+use billing_domain::use_cases::{Delivery, prepare_batch, set_refused_aside};
 use billing_runtime::{Backoff, Condition, Shutdown, chain};
 use jiff::Timestamp;
 
@@ -61,11 +61,22 @@ where
                 failed = true;
             }
             // What does not pass by itself is narrowed down, so that the neighbours are billed. The message that it comes
-            // down to is kept and tried again: it must not be lost.
+            // down to is set aside; if even that fails it is kept and tried again: it must not be lost.
             if let (false, [_, _, ..]) = (error.retryable, deliveries) {
                 tracing::error!(error = chain(&error), "a batch cannot be recorded and is halved");
                 let (first, second) = deliveries.split_at(deliveries.len() / 2);
                 return Box::pin(self.record(second, shutdown)).await && Box::pin(self.record(first, shutdown)).await;
+            }
+            if let (false, [refused]) = (error.retryable, deliveries) {
+                tracing::error!(error = chain(&error), "a message cannot be recorded and is set aside");
+                match self.try_set_aside(refused, error.operation).await {
+                    Ok(done) => {
+                        self.healthy.set(true);
+                        self.count(deliveries, &done);
+                        return true;
+                    }
+                    Err(error) => tracing::error!(error = chain(&error), "nor can it be set aside"),
+                }
             }
             let (messages, retryable) = (deliveries.len(), error.retryable);
             tracing::error!(messages, retryable, error = chain(&error), "a batch could not be recorded and is kept");
@@ -90,6 +101,20 @@ where
                 RecordOutcome::Recorded(recorded) => {
                     let set_aside = batch.quarantined.iter().map(|message| message.reason).collect();
                     return Ok(Done { recorded, set_aside });
+                }
+                RecordOutcome::Stale => known = self.catalog.newer_than(Some(&known)).await?,
+            }
+        }
+    }
+
+    async fn try_set_aside(&self, refused: &Delivery<'_>, operation: &str) -> Result<Done, PortError> {
+        let mut known = self.catalog.at_hand().await?;
+        loop {
+            let why = format!("the database refuses it in {operation}; the log says why");
+            let batch = set_refused_aside(refused, why, &known.directory, &known.book);
+            match self.database.record(&batch).await? {
+                RecordOutcome::Recorded(recorded) => {
+                    return Ok(Done { recorded, set_aside: vec![QuarantineReason::Refused] });
                 }
                 RecordOutcome::Stale => known = self.catalog.newer_than(Some(&known)).await?,
             }

@@ -14,8 +14,10 @@ use crate::background::{first_partitions, follow_prices, measure_lag, prepare_pa
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::metrics;
+use crate::progress::{Progress, watch_progress};
 use crate::recorder::Recorder;
 use crate::relay::{export_runs, relay_outbox};
+use crate::upkeep::{purge, recall_floor, watch_stream};
 use crate::worker::Worker;
 
 /// What is in hand when the process shall stop has this long to be recorded; the rest is delivered again.
@@ -46,18 +48,25 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(prepare_partitions(postgres.clone(), SystemClock, stop()));
     tasks.spawn(follow_prices(postgres.clone(), Arc::clone(&catalog), health.condition("prices"), stop()));
     tasks.spawn(measure_lag(consumer.clone(), stop()));
+    tasks.spawn(watch_stream(postgres.clone(), consumer.clone(), SystemClock, stop()));
+    tasks.spawn(purge(postgres.clone(), SystemClock, stop()));
     tasks.spawn(relay_outbox(postgres.clone(), nats.publisher(), SystemClock, stop()));
     tasks.spawn(export_runs(postgres.clone(), stop()));
     if config.consumer_enabled {
         let healthy = health.condition("recording");
         healthy.set(true);
+        let progress = Progress::default();
+        let alive = health.vital("progress");
+        tasks.spawn(watch_progress(consumer.clone(), progress.clone(), healthy.clone(), alive, stop()));
         let recorder = Arc::new(Recorder { database: postgres, catalog, clock: SystemClock, healthy });
         // An event must not come before the partition of its month: in the default one it would stand in its way.
         first_partitions(&recorder.database, &shutdown).await;
+        recall_floor(&recorder.database, &consumer).await;
+        let turn = Arc::default();
         for _ in 0..workers {
-            let (consumer, recorder) = (consumer.clone(), Arc::clone(&recorder));
-            let attached = health.condition("events");
-            tasks.spawn(Worker { consumer, recorder, attached, shutdown: stop() }.run());
+            let (consumer, recorder, turn) = (consumer.clone(), Arc::clone(&recorder), Arc::clone(&turn));
+            let (attached, progress) = (health.condition("events"), progress.clone());
+            tasks.spawn(Worker { consumer, recorder, turn, attached, progress, shutdown: stop() }.run());
         }
     }
     running.set(true);

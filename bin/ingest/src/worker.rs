@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use billing_domain::ports::Clock;
-use billing_nats::{Batch, EventConsumer, Puller};
+use billing_nats::{Batch, EventConsumer, KeepAlive, NatsError, Puller};
 use billing_postgres::Postgres;
 use billing_redis::RedisCache;
 use billing_runtime::{Backoff, Condition, Shutdown, chain};
+use tokio::sync::Mutex;
 
+use crate::progress::Progress;
 use crate::recorder::Recorder;
 
 const REOPEN_FIRST: Duration = Duration::from_millis(100);
@@ -18,8 +20,11 @@ const REOPEN_MAX: Duration = Duration::from_secs(3);
 pub(crate) struct Worker<T> {
     pub(crate) consumer: EventConsumer,
     pub(crate) recorder: Arc<Recorder<Postgres, RedisCache, T>>,
+    /// Shared by the workers: whose turn it is to take messages.
+    pub(crate) turn: Arc<Mutex<()>>,
     /// Whether it can take messages.
     pub(crate) attached: Condition,
+    pub(crate) progress: Progress,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -50,17 +55,15 @@ impl<T: Clock + Send + Sync> Worker<T> {
     }
 
     /// Works until the stream fails, which is returned, or the process shall stop.
-    async fn work(&self, mut puller: Puller, backoff: &mut Backoff) -> Option<billing_nats::NatsError> {
+    async fn work(&self, mut puller: Puller, backoff: &mut Backoff) -> Option<NatsError> {
+        let mut in_hand = None;
         loop {
-            let next = tokio::select! {
-                biased;
-                () = self.shutdown.requested() => None,
-                next = puller.next_batch() => Some(next),
-            };
+            // While one batch is recorded, the next one is taken.
+            let (next, ()) = tokio::join!(self.next(&mut puller), self.settle(in_hand.take()));
             match next {
-                Some(Ok(batch)) => {
+                Some(Ok(taken)) => {
                     backoff.reset();
-                    self.settle(batch).await;
+                    in_hand = Some(taken);
                 }
                 Some(Err(error)) => {
                     puller.close().await;
@@ -74,12 +77,29 @@ impl<T: Clock + Send + Sync> Worker<T> {
         }
     }
 
-    async fn settle(&self, batch: Batch) {
-        let keep_alive = batch.keep_alive();
+    /// The next batch, or `None` when the process shall stop. It is kept alive from the first moment on, for the one before
+    /// it may take long. The workers take in turn: so each has a row of consecutive messages, and the stream gives each
+    /// message away once and not crosswise.
+    async fn next(&self, puller: &mut Puller) -> Option<Result<(Batch, KeepAlive), NatsError>> {
+        tokio::select! {
+            biased;
+            () = self.shutdown.requested() => None,
+            next = async {
+                let _turn = self.turn.lock().await;
+                let batch = puller.next_batch().await?;
+                let keep_alive = batch.keep_alive();
+                Ok((batch, keep_alive))
+            } => Some(next),
+        }
+    }
+
+    async fn settle(&self, in_hand: Option<(Batch, KeepAlive)>) {
+        let Some((batch, keep_alive)) = in_hand else { return };
         let recorded = self.recorder.record(&batch.deliveries(), &self.shutdown).await;
         drop(keep_alive);
         if recorded {
             batch.ack().await;
+            self.progress.note();
         } else {
             batch.give_back().await;
         }

@@ -1,9 +1,9 @@
 //! What the run tells at its end: lines for a person, or one JSON object for a machine.
 
-use std::io::Write as _;
+use std::io::Write;
 
 use billing_domain::Month;
-use billing_domain::invoicing::{InvoiceLine, subtotal};
+use billing_domain::invoicing::{Adjustment, InvoiceContents, InvoiceLine, TaxLine, total};
 use billing_domain::ports::DraftRequest;
 use serde::Serialize;
 
@@ -51,22 +51,119 @@ pub(crate) struct Preview {
     account_id: String,
     period: String,
     currency: String,
-    lines: usize,
     messages: u64,
+    lines: Vec<Line>,
+    adjustments: Vec<AdjustmentLine>,
     subtotal: String,
+    taxes: Vec<Tax>,
+    total: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    usage_month: String,
+    operator_id: String,
+    direction: &'static str,
+    pricing_table_id: String,
+    messages: u64,
+    segments: u64,
+    exact_amount: String,
+    amount: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AdjustmentLine {
+    usage_month: String,
+    pricing_table_id: String,
+    kind: &'static str,
+    units: u64,
+    due: String,
+    amount: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Tax {
+    name: String,
+    rate: String,
+    amount: String,
 }
 
 impl Preview {
     /// What a draft would come to.
-    pub(crate) fn of(request: &DraftRequest, lines: &[InvoiceLine]) -> anyhow::Result<Self> {
+    pub(crate) fn of(request: &DraftRequest, contents: &InvoiceContents) -> anyhow::Result<Self> {
+        let InvoiceContents { lines, adjustments, taxes } = contents;
+        let subtotal = contents.subtotal(request.currency)?;
         Ok(Self {
             account_id: request.account.to_string(),
             period: request.month.to_string(),
             currency: request.currency.to_string(),
-            lines: lines.len(),
             messages: lines.iter().map(|line| line.messages).sum(),
-            subtotal: subtotal(lines, request.currency)?.to_string(),
+            lines: lines.iter().map(Line::of).collect(),
+            adjustments: adjustments.iter().map(AdjustmentLine::of).collect(),
+            subtotal: subtotal.to_string(),
+            taxes: taxes.iter().map(Tax::of).collect(),
+            total: total(subtotal, taxes)?.to_string(),
         })
+    }
+
+    /// The invoice in a line, and what it is made of below.
+    fn print(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let Self { account_id, period, currency, messages, lines, adjustments, subtotal, taxes, total } = self;
+        let count = lines.len();
+        writeln!(out, "account {account_id}, {period}: {total} {currency}, {count} lines, {messages} messages")?;
+        for Line { usage_month, operator_id, direction, messages, segments, exact_amount, amount, .. } in lines {
+            let of = format!("{messages} messages, {segments} segments, exactly {exact_amount}");
+            writeln!(out, "  {usage_month} {operator_id} {direction}: {amount} ({of})")?;
+        }
+        for AdjustmentLine { usage_month, kind, units, due, amount, reason, .. } in adjustments {
+            let why = reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
+            writeln!(out, "  {usage_month} {kind}: {amount} ({units} units, {due} due so far){why}")?;
+        }
+        writeln!(out, "  subtotal: {subtotal}")?;
+        for Tax { name, rate, amount } in taxes {
+            writeln!(out, "  {name} {rate} %: {amount}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Line {
+    fn of(line: &InvoiceLine) -> Self {
+        Self {
+            usage_month: line.usage_month.to_string(),
+            operator_id: line.operator.to_string(),
+            direction: line.direction.name(),
+            pricing_table_id: line.price.to_string(),
+            messages: line.messages,
+            segments: line.segments,
+            exact_amount: line.exact.to_string(),
+            amount: line.amount.to_string(),
+        }
+    }
+}
+
+impl AdjustmentLine {
+    fn of(adjustment: &Adjustment) -> Self {
+        Self {
+            usage_month: adjustment.usage_month.to_string(),
+            pricing_table_id: adjustment.price.to_string(),
+            kind: adjustment.kind.name(),
+            units: adjustment.units,
+            due: adjustment.due.to_string(),
+            amount: adjustment.amount.to_string(),
+            reason: adjustment.reason.clone(),
+        }
+    }
+}
+
+impl Tax {
+    fn of(tax: &TaxLine) -> Self {
+        Self { name: tax.name.clone(), rate: tax.rate.to_string(), amount: tax.amount.to_string() }
     }
 }
 
@@ -121,8 +218,7 @@ impl Report {
             writeln!(out, "account {account}: no legal name is known, its id is printed")?;
         }
         for would in &self.would_issue {
-            let Preview { account_id, period, currency, lines, messages, subtotal } = would;
-            writeln!(out, "account {account_id}, {period}: {subtotal} {currency}, {lines} lines, {messages} messages")?;
+            would.print(&mut out)?;
         }
         for failed in &self.failed {
             let who = failed.account_id.as_deref().map_or("draft".to_owned(), |account| format!("account {account}"));

@@ -104,7 +104,10 @@ async fn work(
 async fn preview(store: &Postgres, planned: &Plan) -> anyhow::Result<Vec<Preview>> {
     let mut previews = Vec::new();
     for request in planned.jobs.iter().flat_map(|job| &job.due) {
-        previews.push(Preview::of(request, &store.preview(request).await?)?);
+        let contents = store.preview(request).await?;
+        if !contents.is_empty() {
+            previews.push(Preview::of(request, &contents)?);
+        }
     }
     Ok(previews)
 }

@@ -106,6 +106,17 @@ impl fmt::Display for Day {
 }
 
 /// A period of days, half-open: `from` is in it, `until` is the first day that is not. Never empty.
+///
+/// ```
+/// use billing_domain::{Day, DayRange};
+///
+/// let (first, last) = (Day::parse("2026-10-01")?, Day::parse("2026-10-31")?);
+/// let october = DayRange::inclusive(first, Some(last))?;
+/// assert!(october.contains(last) && !october.contains(last.next()));
+/// assert_eq!(october, DayRange::new(first, Some(last.next()))?);
+/// assert!(DayRange::inclusive(last, Some(first)).is_err());
+/// # Ok::<(), billing_domain::CalendarError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct DayRange {
     from: Day,
@@ -153,6 +164,14 @@ impl DayRange {
         self.from <= day && self.until.is_none_or(|until| day < until)
     }
 
+    /// How many of a month's days lie in it: 0 to 31.
+    #[must_use]
+    pub fn days_within(self, month: Month) -> u32 {
+        let first = self.from.max(month.first_day());
+        let until = month.last_day().next().min(self.until.unwrap_or(month.last_day().next()));
+        u32::try_from(until.epoch_days() - first.epoch_days()).unwrap_or(0)
+    }
+
     /// Whether a day lies in both.
     #[must_use]
     pub fn overlaps(self, other: Self) -> bool {
@@ -161,6 +180,15 @@ impl DayRange {
 }
 
 /// A calendar month in UTC: the billing period `[first instant, first instant of the next)`. Prints as `YYYY-MM`.
+///
+/// ```
+/// use billing_domain::Month;
+///
+/// assert_eq!(Month::of("2026-10-31T23:59:59.999999Z".parse()?).to_string(), "2026-10");
+/// assert_eq!(Month::of("2026-11-01T00:00:00Z".parse()?).to_string(), "2026-11");
+/// assert_eq!(Month::of("2026-11-01T04:29:59+04:30".parse()?).to_string(), "2026-10");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Month {
     year: i16,

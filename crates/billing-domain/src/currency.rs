@@ -37,6 +37,11 @@ impl Currency {
     pub fn minor_digits(&self) -> u8 {
         self.minor_digits
     }
+
+    /// How many micros a minor unit has: 10,000 for a cent.
+    pub(crate) fn micros_per_minor(self) -> i128 {
+        10_i128.pow(6_u32.saturating_sub(u32::from(self.minor_digits)))
+    }
 }
 
 impl fmt::Display for Currency {

@@ -40,6 +40,10 @@ uuid_id! {
     CostId
 }
 uuid_id! {
+    /// One correction of a price.
+    CorrectionId
+}
+uuid_id! {
     /// One invoice, in whatever state.
     InvoiceId
 }

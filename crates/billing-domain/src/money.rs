@@ -26,6 +26,17 @@ pub enum MoneyError {
 /// Millionths of a currency unit, exact: a unit price or the amount of one event. `-9.2e12` to `9.2e12` units.
 ///
 /// Prints and parses as a decimal with six digits after the point.
+///
+/// ```
+/// use billing_domain::{Micros, MoneyError};
+///
+/// let price = Micros::parse("0.0125")?;
+/// assert_eq!(price, Micros(12_500));
+/// assert_eq!(price.times(3)?.to_string(), "0.037500");
+/// assert_eq!(Micros::parse("0.01250001"), Err(MoneyError::TooPrecise));
+/// assert_eq!(Micros::parse("1e3"), Err(MoneyError::NotANumber));
+/// # Ok::<(), MoneyError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Micros(pub i64);
 
@@ -99,16 +110,100 @@ impl MicrosSum {
         self.0.checked_sub(other.into().0).map(Self).ok_or(MoneyError::Overflow)
     }
 
-    /// **The one place where money is rounded**: to the currency's minor unit, half away from zero.
+    /// Units × unit price.
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`].
+    pub fn of_units(units: u64, unit_price: Micros) -> Result<Self, MoneyError> {
+        i128::from(units).checked_mul(i128::from(unit_price.0)).map(Self).ok_or(MoneyError::Overflow)
+    }
+
+    /// Rounded to the currency's minor unit, half away from zero: see [`ExactAmount::round_to_minor`].
     ///
     /// # Errors
     /// [`MoneyError::Overflow`] when the rounded amount does not fit 64 bits of minor units.
     pub fn round_to_minor(self, currency: Currency) -> Result<MinorAmount, MoneyError> {
-        let digits_dropped = u32::try_from(MICROS_DIGITS).unwrap_or(6) - u32::from(currency.minor_digits());
-        let step = 10_i128.pow(digits_dropped);
-        let (whole, rest) = (self.0 / step, self.0 % step);
-        let away = if 2 * rest.abs() >= step { self.0.signum() } else { 0 };
+        ExactAmount::from(self).round_to_minor(currency)
+    }
+}
+
+/// An amount that may be a part of a micro: a percentage, or the share of some days in a month. Exact until it is
+/// rounded.
+#[derive(Clone, Copy, Debug)]
+pub struct ExactAmount {
+    /// Micros × `denominator`.
+    numerator: i128,
+    /// From 1.
+    denominator: i128,
+}
+
+impl ExactAmount {
+    /// This amount × `part` / `whole`. A whole of 0 counts as 1.
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`].
+    pub fn times(self, part: u32, whole: u32) -> Result<Self, MoneyError> {
+        let numerator = self.numerator.checked_mul(i128::from(part)).ok_or(MoneyError::Overflow)?;
+        let denominator = self.denominator.checked_mul(i128::from(whole.max(1))).ok_or(MoneyError::Overflow)?;
+        Ok(Self { numerator, denominator })
+    }
+
+    /// # Errors
+    /// [`MoneyError::Overflow`].
+    pub fn plus(self, other: Self) -> Result<Self, MoneyError> {
+        let [a, b] = self.over_one_denominator(other)?;
+        let numerator = a.checked_add(b).ok_or(MoneyError::Overflow)?;
+        let denominator = self.denominator.checked_mul(other.denominator).ok_or(MoneyError::Overflow)?;
+        Ok(Self { numerator, denominator })
+    }
+
+    /// The greater of two.
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`].
+    pub fn max(self, other: Self) -> Result<Self, MoneyError> {
+        let [a, b] = self.over_one_denominator(other)?;
+        Ok(if a >= b { self } else { other })
+    }
+
+    fn over_one_denominator(self, other: Self) -> Result<[i128; 2], MoneyError> {
+        let a = self.numerator.checked_mul(other.denominator).ok_or(MoneyError::Overflow)?;
+        let b = other.numerator.checked_mul(self.denominator).ok_or(MoneyError::Overflow)?;
+        Ok([a, b])
+    }
+
+    /// **The one place where money is rounded**: to the currency's minor unit, half away from zero.
+    ///
+    /// ```
+    /// use billing_domain::{Currency, ExactAmount, Micros};
+    ///
+    /// let exact = ExactAmount::from(Micros::parse("10.05")?).times(50, 100)?; // 5.025
+    /// assert_eq!(exact.round_to_minor(Currency::new("USD")?)?.to_string(), "5.03");
+    /// assert_eq!(exact.round_to_minor(Currency::new("JPY")?)?.to_string(), "5");
+    /// assert_eq!(exact.round_to_minor(Currency::new("KWD")?)?.to_string(), "5.025");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`] when the rounded amount does not fit 64 bits of minor units.
+    pub fn round_to_minor(self, currency: Currency) -> Result<MinorAmount, MoneyError> {
+        let step = self.denominator.checked_mul(currency.micros_per_minor()).ok_or(MoneyError::Overflow)?;
+        let (whole, rest) = (self.numerator / step, self.numerator % step);
+        // Twice the rest could overflow; what is missing to the next whole cannot.
+        let away = if rest.abs() >= step - rest.abs() { self.numerator.signum() } else { 0 };
         i64::try_from(whole + away).map(|minor| MinorAmount { minor, currency }).map_err(|_| MoneyError::Overflow)
+    }
+}
+
+impl From<MicrosSum> for ExactAmount {
+    fn from(sum: MicrosSum) -> Self {
+        Self { numerator: sum.0, denominator: 1 }
+    }
+}
+
+impl From<Micros> for ExactAmount {
+    fn from(amount: Micros) -> Self {
+        Self::from(MicrosSum::from(amount))
     }
 }
 
@@ -154,6 +249,21 @@ impl MinorAmount {
         }
         let minor = self.minor.checked_add(other.minor).ok_or(MoneyError::Overflow)?;
         Ok(Self { minor, currency: self.currency })
+    }
+
+    /// The difference of two amounts of one currency.
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`], as for [`MinorAmount::plus`].
+    pub fn minus(self, other: Self) -> Result<Self, MoneyError> {
+        let minor = other.minor.checked_neg().ok_or(MoneyError::Overflow)?;
+        self.plus(Self { minor, currency: other.currency })
+    }
+
+    /// The same amount in micros.
+    #[must_use]
+    pub fn exact(self) -> MicrosSum {
+        MicrosSum(i128::from(self.minor) * self.currency.micros_per_minor())
     }
 }
 

@@ -16,8 +16,6 @@ use crate::decode::{TENANT_HEADER, decode};
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 /// Acknowledgements that cannot be sent by then are not sent: the messages come again, which changes nothing.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
-/// More of a message is not kept.
-const RAW_BYTES_MAX: usize = 1024 * 1024;
 
 /// Messages taken from the stream. What is dropped without a word comes again after half a minute.
 pub struct Batch {
@@ -104,8 +102,7 @@ impl Batch {
 fn delivery(receipt: Receipt, message: &Message) -> Delivery<'_> {
     let headers = message.headers.as_ref();
     let tenant = headers.and_then(|headers| headers.get(TENANT_HEADER)).map(|value| value.as_str());
-    let raw = &message.payload[..message.payload.len().min(RAW_BYTES_MAX)];
-    Delivery { receipt, raw, content: decode(tenant, &message.payload) }
+    Delivery { receipt, raw: &message.payload, content: decode(tenant, &message.payload) }
 }
 
 /// Where the message stood; `None` when it does not come from a stream.

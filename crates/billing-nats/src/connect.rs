@@ -62,6 +62,8 @@ impl Nats {
             .request_timeout(Some(REQUEST_TIMEOUT))
             .ping_interval(PING_INTERVAL)
             .client_capacity(QUEUED_COMMANDS_MAX)
+            // Subjects are our own or the server's.
+            .skip_subject_validation(true)
             .reconnect_delay_callback(|attempts| {
                 let doublings = u32::try_from(attempts).unwrap_or(u32::MAX);
                 Duration::from_millis(50_u64.saturating_mul(2_u64.saturating_pow(doublings)).min(RECONNECT_MS_MAX))

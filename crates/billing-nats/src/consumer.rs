@@ -1,12 +1,17 @@
 //! The durable consumer: how it is set up on the server, how far it is behind, and how a worker begins to pull.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, FromConsumer, IntoConsumerConfig, pull};
 use async_nats::jetstream::context::ConsumerInfoErrorKind;
-use async_nats::jetstream::{Context, consumer};
+use async_nats::jetstream::stream::RetentionPolicy;
+use async_nats::jetstream::{Context, stream};
+
+use jiff::Timestamp;
 
 use crate::error::NatsError;
+use crate::place::Place;
 use crate::puller::Puller;
 
 /// The stream that the gateway publishes chargeable messages on.
@@ -42,6 +47,8 @@ pub struct Lag {
     pub pending: u64,
     /// Delivered and not acknowledged yet.
     pub unacknowledged: u64,
+    /// Whether somebody has told the server to deliver nothing.
+    pub paused: bool,
 }
 
 impl Lag {
@@ -57,11 +64,13 @@ impl Lag {
 pub struct EventConsumer {
     pub(crate) context: Context,
     pub(crate) config: ConsumerConfig,
+    /// Where everything before is acknowledged, as far as this process has seen.
+    place: Arc<Mutex<Option<Place>>>,
 }
 
 impl EventConsumer {
     pub(crate) fn new(context: Context, config: ConsumerConfig) -> Self {
-        Self { context, config }
+        Self { context, config, place: Arc::default() }
     }
 
     /// Sets the consumer up on the server, unless it is set up so already, and begins to pull from it.
@@ -76,20 +85,34 @@ impl EventConsumer {
         tokio::time::timeout(OPEN_TIMEOUT, open).await.map_err(|_| NatsError::TimedOut("set up the consumer"))?
     }
 
-    /// How far the consumer is behind.
+    /// How far the consumer is behind, as its leader says. Its place is noted, for the case that it is lost.
     ///
     /// # Errors
     /// [`NatsError`], also when there is no such consumer yet.
     pub async fn lag(&self) -> Result<Lag, NatsError> {
         let look = async {
-            let stream = self.context.get_stream_no_info(&self.config.stream).await;
+            let stream = self.context.get_stream(&self.config.stream).await;
             let stream = stream.map_err(|error| NatsError::no_stream(&self.config.stream, error))?;
-            Ok::<consumer::Info, NatsError>(stream.consumer_info(&self.config.durable).await?)
+            // The consumer second: the place on a new stream is never taken for one on the old.
+            let info = stream.consumer_info(&self.config.durable).await?;
+            Ok::<_, NatsError>((stream.cached_info().created, info))
         };
         let look = tokio::time::timeout(OPEN_TIMEOUT, look).await;
-        let info = look.map_err(|_| NatsError::TimedOut("look at the consumer"))??;
+        let (created, info) = look.map_err(|_| NatsError::TimedOut("look at the consumer"))??;
+        self.note_place(Place { created: created.into(), acknowledged: info.ack_floor.stream_sequence });
         let unacknowledged = u64::try_from(info.num_ack_pending).unwrap_or(u64::MAX);
-        Ok(Lag { pending: info.num_pending, unacknowledged })
+        Ok(Lag { pending: info.num_pending, unacknowledged, paused: info.paused })
+    }
+
+    /// Notes that everything up to a sequence number of the stream that was made at `created` is recorded, so that a
+    /// consumer that is lost can be made anew from there. What is noted from the server does not go back by it.
+    pub fn note_recorded(&self, created: Timestamp, sequence: u64) {
+        self.note_place(Place { created: created.into(), acknowledged: sequence });
+    }
+
+    fn note_place(&self, place: Place) {
+        let mut noted = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        *noted = Some(noted.take().map_or(place, |before| before.or_later(place)));
     }
 
     async fn set_up(&self) -> Result<Consumer<pull::Config>, NatsError> {
@@ -98,8 +121,9 @@ impl EventConsumer {
         let existing = match stream.consumer_info(&self.config.durable).await {
             Ok(info) => info.config,
             Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => {
-                tracing::info!(consumer = self.config.durable, "making the consumer");
-                return Ok(stream.create_consumer(self.wanted(new_consumer(&self.config.durable))).await?);
+                let begins = self.begins(stream.cached_info());
+                tracing::info!(consumer = self.config.durable, ?begins, "making the consumer");
+                return Ok(stream.create_consumer(self.wanted(new_consumer(&self.config.durable, begins))).await?);
             }
             Err(error) => return Err(error.into()),
         };
@@ -112,6 +136,19 @@ impl EventConsumer {
         }
         let found = stream.get_consumer(&self.config.durable).await;
         found.map_err(|error| NatsError::failed("look at the consumer", error))
+    }
+
+    /// Where a new consumer begins: never at what is new, which would lose what nobody has seen. On a work queue what is
+    /// recorded is gone; any other stream still has it, and all of it again would be right, but take hours.
+    fn begins(&self, stream: &stream::Info) -> DeliverPolicy {
+        let place = *self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = place.and_then(|place| place.on(stream.created.into(), stream.state.last_sequence));
+        match known {
+            Some(acknowledged) if stream.config.retention != RetentionPolicy::WorkQueue => {
+                DeliverPolicy::ByStartSequence { start_sequence: acknowledged.saturating_add(1) }
+            }
+            _ => DeliverPolicy::All,
+        }
     }
 
     /// The given configuration with what the service needs. The rest, such as where a new consumer begins, cannot be
@@ -134,12 +171,11 @@ impl EventConsumer {
     }
 }
 
-/// Everything on the stream, from its beginning: on a work queue, what nobody has acknowledged.
-fn new_consumer(durable: &str) -> pull::Config {
+fn new_consumer(durable: &str, deliver_policy: DeliverPolicy) -> pull::Config {
     pull::Config {
         durable_name: Some(durable.to_owned()),
         name: Some(durable.to_owned()),
-        deliver_policy: DeliverPolicy::All,
+        deliver_policy,
         ack_policy: AckPolicy::Explicit,
         ..pull::Config::default()
     }

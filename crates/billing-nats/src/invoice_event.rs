@@ -101,6 +101,7 @@ mod tests {
             messages: 5,
             segments: 7,
             subtotal: MinorAmount { minor: 1_250, currency },
+            total: MinorAmount { minor: 1_250, currency },
             drafted_at: "2026-11-01T00:05:00Z".parse().unwrap(),
             finalized_at: Some("2026-11-01T00:05:01Z".parse().unwrap()),
             object_key: Some("invoices/a/2026-10/b.pdf".into()),

@@ -25,7 +25,7 @@ const LINGER: Duration = Duration::from_millis(50);
 const QUIET_MAX: Duration = Duration::from_secs(30);
 /// Of the messages of one batch: bounds memory however large they are. No single message may be larger; servers
 /// take 1 MiB by default.
-const BYTES_MAX: usize = 32 * 1024 * 1024;
+const BYTES_MAX: usize = 16 * 1024 * 1024;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One worker's place at the consumer. Dropping it loses nothing; [`Puller::close`] gives back sooner what it holds.

@@ -70,7 +70,8 @@ impl Stage {
 
     /// Waits until the consumer's lag is this.
     async fn reach(&self, pending: u64, unacknowledged: u64) {
-        let (expected, deadline) = (Lag { pending, unacknowledged }, Instant::now() + Duration::from_secs(10));
+        let expected = Lag { pending, unacknowledged, paused: false };
+        let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             let lag = self.consumer(1).lag().await.unwrap();
             if lag == expected {

@@ -14,6 +14,7 @@ use futures::FutureExt;
 use tokio_postgres::NoTls;
 
 use crate::freshness::{Freshness, watch_replica};
+use crate::session::{Opener, Sessions};
 
 /// Connections of one pod in all, primary and replica together (contract, topology).
 pub const CONNECTIONS_MAX: u32 = 15;
@@ -39,6 +40,8 @@ pub struct DatabaseConfig {
     pub pool_primary: u32,
     /// Connections to the replica; both pools together at most [`CONNECTIONS_MAX`].
     pub pool_replica: u32,
+    /// Of the connections to the primary, those that record usage and do nothing else.
+    pub pool_recording: u32,
     /// Shown in `pg_stat_activity`.
     pub application_name: &'static str,
 }
@@ -68,7 +71,9 @@ pub enum ConnectError {
     #[error("the database URL must not hold a user name or password")]
     CredentialsInUrl,
     /// The pools are too large or the primary's is empty.
-    #[error("the pools hold {0} connections; at least 1 to the primary and at most {CONNECTIONS_MAX} in all")]
+    #[error(
+        "the pools hold {0} connections; at least 1 to the primary beside recording, at most {CONNECTIONS_MAX} in all"
+    )]
     PoolSizes(u32),
     /// The pool could not be made.
     #[error("the connection pool cannot be made")]
@@ -80,6 +85,7 @@ pub enum ConnectError {
 pub struct Postgres {
     pub(crate) primary: Pool<AsyncPgConnection>,
     pub(crate) replica: Option<Pool<AsyncPgConnection>>,
+    pub(crate) sessions: Sessions,
     pub(crate) freshness: Arc<Freshness>,
     /// When the primary last carried a transaction out.
     pub(crate) answered: Arc<Mutex<Option<Instant>>>,
@@ -94,10 +100,12 @@ impl Postgres {
     pub fn connect(config: &DatabaseConfig, credentials: &DatabaseCredentials) -> Result<Self, ConnectError> {
         let replica_size = if config.replica_url.is_some() { config.pool_replica } else { 0 };
         let total = config.pool_primary.saturating_add(replica_size);
-        if config.pool_primary == 0 || total > CONNECTIONS_MAX {
+        if config.pool_primary <= config.pool_recording || total > CONNECTIONS_MAX {
             return Err(ConnectError::PoolSizes(total));
         }
-        let primary = pool(&config.url, config.pool_primary, config.application_name, credentials)?;
+        let pool_primary = config.pool_primary - config.pool_recording;
+        let primary = pool(&config.url, pool_primary, config.application_name, credentials)?;
+        let sessions = sessions(&config.url, config.pool_recording, config.application_name, credentials)?;
         let replica = match &config.replica_url {
             Some(url) if replica_size > 0 => Some(pool(url, replica_size, config.application_name, credentials)?),
             _ => None,
@@ -106,7 +114,7 @@ impl Postgres {
         if let Some(replica) = &replica {
             watch_replica(primary.clone(), replica.clone(), &freshness);
         }
-        Ok(Self { primary, replica, freshness, answered: Arc::default() })
+        Ok(Self { primary, replica, sessions, freshness, answered: Arc::default() })
     }
 
     /// Whether the primary answers and takes writes. A demoted primary still answers.
@@ -184,6 +192,22 @@ fn pool(
     let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(String::new(), manager);
     Pool::builder(manager)
         .max_size(usize::try_from(size).unwrap_or(1))
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(POOL_WAIT_TIMEOUT))
+        .create_timeout(Some(POOL_WAIT_TIMEOUT))
+        .recycle_timeout(Some(CONNECT_TIMEOUT))
+        .build()
+        .map_err(ConnectError::Pool)
+}
+
+fn sessions(
+    url: &str,
+    size: u32,
+    application_name: &str,
+    credentials: &DatabaseCredentials,
+) -> Result<Sessions, ConnectError> {
+    Sessions::builder(Opener(login(url, application_name, credentials)?))
+        .max_size(usize::try_from(size).unwrap_or_default())
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(POOL_WAIT_TIMEOUT))
         .create_timeout(Some(POOL_WAIT_TIMEOUT))

@@ -14,7 +14,12 @@ mod invoices;
 mod ledger;
 mod metrics;
 mod migrate;
+mod partitions;
 mod prices;
+mod quarantine;
+mod retention;
+mod session;
+mod stream_gaps;
 mod transaction;
 mod usage_reader;
 

@@ -9,11 +9,13 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::Text;
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use tokio_postgres::error::SqlState;
 
 use crate::Postgres;
 use crate::columns::Inconsistent;
 use crate::connect::checkout;
 use crate::metrics::{ERRORS, SECONDS};
+use crate::session::{Session, Sessions, discard};
 
 const ATTEMPTS_MAX: u32 = 4;
 /// Nobody waits longer for an answer, and a question that takes longer must not hold a connection.
@@ -38,6 +40,27 @@ pub(crate) trait Transaction: Sync {
     }
 }
 
+/// What runs in one transaction of the hot path, on the driver itself. It may run several times, too.
+pub(crate) trait SessionTransaction: Sync {
+    /// The name in metrics, logs and errors.
+    const NAME: &'static str;
+    /// What it finds out.
+    type Output: Send;
+
+    /// The statements, `BEGIN` among the first of them, so that it needs no round trip of its own; never the end.
+    fn run(
+        &self,
+        session: &Session,
+        attempt: u32,
+    ) -> impl Future<Output = Result<Verdict<Self::Output>, Failure>> + Send;
+}
+
+/// How a transaction of the hot path is to end.
+pub(crate) enum Verdict<T> {
+    Commit(T),
+    Rollback(T),
+}
+
 /// What row-level security lets a transaction of the api see.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Reach {
@@ -59,6 +82,12 @@ pub(crate) enum Failure {
     /// The database said no, or nothing.
     #[error("the database refused")]
     Database(#[from] DieselError),
+    /// The same, from the driver itself.
+    #[error("the database refused")]
+    Driver(#[from] tokio_postgres::Error),
+    /// Another writer was first, or an assumption did not hold: at once again, more carefully.
+    #[error("{0}")]
+    Contested(&'static str),
     /// A row that cannot be read.
     #[error(transparent)]
     Inconsistent(#[from] Inconsistent),
@@ -95,12 +124,23 @@ impl Postgres {
         self.run_on_primary(work).await
     }
 
+    /// Runs a transaction of the hot path on the primary.
+    pub(crate) async fn write_in_session<T: SessionTransaction>(&self, work: &T) -> Result<T::Output, Ended> {
+        let ended = run_in_session(&self.sessions, work).await;
+        self.note(&ended);
+        ended
+    }
+
     async fn run_on_primary<T: Transaction>(&self, work: &T) -> Result<T::Output, Ended> {
         let ended = run(&self.primary, work).await;
+        self.note(&ended);
+        ended
+    }
+
+    fn note<T>(&self, ended: &Result<T, Ended>) {
         if !matches!(ended, Err(Ended::Failed(_))) {
             *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
-        ended
     }
 
     /// Runs a read-only transaction on the replica if it is fresh, else on the primary.
@@ -117,27 +157,100 @@ impl Postgres {
 }
 
 async fn run<T: Transaction>(pool: &Pool<AsyncPgConnection>, work: &T) -> Result<T::Output, Ended> {
-    let mut attempt = 1;
+    let mut attempts = Attempts::new(T::NAME, T::READ_ONLY);
     loop {
-        let began = Instant::now();
-        let result = attempt_once(pool, work).await;
-        metrics::histogram!(SECONDS, "op" => T::NAME).record(began.elapsed());
-        let failure = match result {
+        match attempts.measure(attempt_once(pool, work)).await {
             Ok(output) => return Ok(output),
-            Err(Failure::Refused(refusal)) => return Err(Ended::Refused(refusal)),
-            Err(failure) => failure,
-        };
-        metrics::counter!(ERRORS, "op" => T::NAME).increment(1);
-        let can_pass = may_pass(&failure);
-        let attempts_max = if T::READ_ONLY && timed_out(&failure) { attempt } else { ATTEMPTS_MAX };
-        if !can_pass || attempt == attempts_max {
-            return Err(Ended::Failed(PortError { operation: T::NAME, retryable: can_pass, source: failure.into() }));
+            Err(failure) => attempts.wait_after(failure).await?,
         }
-        tracing::warn!(op = T::NAME, attempt, error = ?failure, "a transaction is tried again");
+    }
+}
+
+async fn run_in_session<T: SessionTransaction>(sessions: &Sessions, work: &T) -> Result<T::Output, Ended> {
+    let mut attempts = Attempts::new(T::NAME, false);
+    loop {
+        match attempts.measure(attempt_in_session(sessions, work, attempts.number)).await {
+            Ok(output) => return Ok(output),
+            Err(failure) => attempts.wait_after(failure).await?,
+        }
+    }
+}
+
+/// Attempts of one transaction: counted, and made again only when that can help.
+struct Attempts {
+    name: &'static str,
+    read_only: bool,
+    /// From 1.
+    number: u32,
+}
+
+impl Attempts {
+    fn new(name: &'static str, read_only: bool) -> Self {
+        Self { name, read_only, number: 1 }
+    }
+
+    async fn measure<O>(&self, attempt: impl Future<Output = O>) -> O {
+        let began = Instant::now();
+        let result = attempt.await;
+        metrics::histogram!(SECONDS, "op" => self.name).record(began.elapsed());
+        result
+    }
+
+    /// Waits until the next attempt may be made; an error when there shall be none.
+    async fn wait_after(&mut self, failure: Failure) -> Result<(), Ended> {
+        if let Failure::Refused(refusal) = failure {
+            return Err(Ended::Refused(refusal));
+        }
+        let (name, attempt) = (self.name, self.number);
+        let can_pass = may_pass(&failure);
+        let attempts_max = if self.read_only && timed_out(&failure) { attempt } else { ATTEMPTS_MAX };
+        // To meet another writer is no error.
+        if !matches!(failure, Failure::Contested(_)) || attempt == attempts_max {
+            metrics::counter!(ERRORS, "op" => name).increment(1);
+        }
+        if !can_pass || attempt == attempts_max {
+            return Err(Ended::Failed(PortError { operation: name, retryable: can_pass, source: failure.into() }));
+        }
+        self.number += 1;
+        if let Failure::Contested(why) = failure {
+            tracing::debug!(op = name, attempt, why, "a transaction is made again");
+            return Ok(());
+        }
+        tracing::warn!(op = name, attempt, error = ?failure, "a transaction is tried again");
         let wait_ms_max = u64::try_from(BACKOFF_FIRST.as_millis()).unwrap_or(20) << (2 * attempt);
         tokio::time::sleep(Duration::from_millis(rand::random_range(1..=wait_ms_max))).await;
-        attempt += 1;
+        Ok(())
     }
+}
+
+/// One attempt of the hot path. `BEGIN` is sent by the work itself, together with its first questions.
+async fn attempt_in_session<T: SessionTransaction>(
+    sessions: &Sessions,
+    work: &T,
+    attempt: u32,
+) -> Result<T::Output, Failure> {
+    let session = sessions.get().await.map_err(|error| {
+        tracing::debug!(op = T::NAME, error = ?error, "no connection");
+        DieselError::DatabaseError(DatabaseErrorKind::UnableToSendCommand, Box::new(error.to_string()))
+    })?;
+    // Until it is known to be closed, the transaction is taken for open: also when this future is dropped.
+    session.mark_open(true);
+    let result = work.run(&session, attempt).await;
+    let end = if matches!(result, Ok(Verdict::Commit(_))) { "COMMIT" } else { "ROLLBACK" };
+    if matches!(&result, Err(Failure::Driver(error)) if error.code().is_none() || is_read_only(error)) {
+        // Nothing is heard from there any more, or it is a standby now.
+        discard(session);
+    } else {
+        session.client.batch_execute(end).await?;
+        session.mark_open(false);
+    }
+    match result? {
+        Verdict::Commit(output) | Verdict::Rollback(output) => Ok(output),
+    }
+}
+
+fn is_read_only(error: &tokio_postgres::Error) -> bool {
+    error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
 }
 
 /// The answer to COMMIT may be lost after the commit; every transaction is therefore written to do nothing a second
@@ -207,7 +320,9 @@ fn may_pass(failure: &Failure) -> bool {
                 | DatabaseErrorKind::RestrictViolation
         ),
         Failure::Database(DieselError::DeserializationError(_) | DieselError::SerializationError(_)) => false,
-        Failure::Database(_) => true,
+        Failure::Database(_) | Failure::Contested(_) => true,
+        // Class 22, data that do not fit, and class 23, rules of the schema.
+        Failure::Driver(error) => !error.code().is_some_and(|code| matches!(code.code().get(..2), Some("22" | "23"))),
         Failure::Inconsistent(_) | Failure::Money(_) | Failure::Refused(_) | Failure::Broken(_) => false,
     }
 }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::Postgres;
+use crate::accounts::profile_order;
 use crate::audit::audit;
 use crate::buckets::SumColumns;
 use crate::columns::{self, Table};
@@ -85,13 +86,14 @@ impl Transaction for ReadUsage<'_> {
     }
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Read, Failure> {
-        let row: AccountRow = diesel::sql_query(
+        let order = profile_order("(now() AT TIME ZONE 'UTC')::date");
+        let row: AccountRow = diesel::sql_query(format!(
             "SELECT p.tenant_id, p.currency, now() AS now, pg_is_in_recovery() AS is_replica
             FROM (SELECT) AS one LEFT JOIN LATERAL (
                 SELECT tenant_id, currency FROM billing.account_profiles
                 WHERE account_id = $1 AND ($2::uuid IS NULL OR tenant_id = $2)
-                ORDER BY effective_from DESC LIMIT 1) AS p ON true",
-        )
+                ORDER BY {order} LIMIT 1) AS p ON true"
+        ))
         .bind::<SqlUuid, _>(self.0.account.0)
         .bind::<Nullable<SqlUuid>, _>(self.0.tenant.map(|tenant| tenant.0))
         .get_result(connection)

@@ -31,7 +31,7 @@ pub const ERROR_OPS: [&str; 5] = ["fetch", "publish", "poisoned", "unreadable", 
 
 /// The whole of one command.
 const COMMAND_TIMEOUT: Duration = Duration::from_millis(250);
-/// A larger snapshot is neither offered nor read: about 50,000 prices.
+/// A larger snapshot is neither offered nor read: about 250,000 prices.
 const SNAPSHOT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// From publication. A version that is still current then is read from the database, and published anew.
 const TTL_SECONDS: i64 = 24 * 60 * 60;

@@ -1,31 +1,34 @@
-//! A price book as bytes: JSON whose order and spelling depend on nothing but the book.
+//! A price book as bytes: a format number, then postcard. Equal books give equal bytes.
 //!
-//! A change of the form needs no migration: bytes that cannot be read are treated as absent.
+//! A change of the form needs a new number and no migration: bytes that cannot be read are treated as absent.
 
 use billing_domain::pricing::{
-    BookError, ChargeOn, CostKey, OperatorMatch, PriceError, PriceTerms, PricingModel, check_unit_amount,
+    BookCost, BookError, BookPrice, ChargeOn, ChargeUnit, CostKey, OperatorMatch, PriceError, PriceKey, PriceScope,
+    check_unit_amount,
 };
 use billing_domain::usage::Direction;
 use billing_domain::{
-    AccountId, CalendarError, CostId, Currency, Day, DayRange, IdError, Micros, OperatorCost, OperatorId, Price,
-    PriceBook, PriceId, Tier, UnknownCurrency,
+    AccountId, CalendarError, CostId, Currency, Day, DayRange, IdError, Micros, OperatorId, PriceBook, PriceId, Tier,
+    UnknownCurrency,
 };
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+/// The first byte. 1 was JSON, which began with a brace.
+const FORMAT: u8 = 2;
 
 /// Bytes that are no book.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
-    /// Not this JSON.
+    /// Of another format, or none at all.
+    #[error("the snapshot has another format")]
+    Format,
+    /// The right format, but cut off, with something behind it, or otherwise not of this form.
     #[error("the snapshot has another form")]
-    Form(#[from] serde_json::Error),
+    Form(#[from] postcard::Error),
     /// The book of another version.
     #[error("the snapshot is of version {0}")]
     Version(i64),
-    /// A name that is none of the known ones.
-    #[error("the snapshot names no known {0}")]
-    Name(&'static str),
     /// An operator or tier that cannot be one.
     #[error("the snapshot holds an id that cannot be one")]
     Id(#[from] IdError),
@@ -47,145 +50,164 @@ pub enum SnapshotError {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BookRow {
+struct BookRow<'a> {
     version: i64,
-    prices: Vec<PriceRow>,
-    costs: Vec<CostRow>,
+    #[serde(borrow)]
+    prices: Vec<PriceRow<'a>>,
+    #[serde(borrow)]
+    costs: Vec<CostRow<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PriceRow {
+struct PriceRow<'a> {
+    #[serde(borrow)]
+    scope: ScopeRow<'a>,
+    /// Absent for any.
+    operator: Option<&'a str>,
+    #[serde(with = "DirectionForm")]
+    direction: Direction,
+    currency: &'a str,
     id: Uuid,
-    tier: String,
-    account: Option<Uuid>,
-    operator: String,
-    direction: String,
-    model: String,
-    charge_on: String,
     unit_micros: i64,
-    currency: String,
     from: i32,
     until: Option<i32>,
-    version: u32,
-    created_by: String,
-    created_at: Timestamp,
+    #[serde(with = "ChargeUnitForm")]
+    unit: ChargeUnit,
+    #[serde(with = "ChargeOnForm")]
+    charge_on: ChargeOn,
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CostRow {
-    id: Uuid,
-    operator: String,
-    direction: String,
-    unit_micros: i64,
-    currency: String,
-    from: i32,
-    until: Option<i32>,
-    version: u32,
-    created_by: String,
-    created_at: Timestamp,
+enum ScopeRow<'a> {
+    Account(Uuid),
+    Tier(&'a str),
 }
 
-/// The book's bytes. A book keeps its prices in key order, so equal books give equal bytes.
+#[derive(Serialize, Deserialize)]
+struct CostRow<'a> {
+    operator: &'a str,
+    #[serde(with = "DirectionForm")]
+    direction: Direction,
+    currency: &'a str,
+    id: Uuid,
+    unit_micros: i64,
+    from: i32,
+    until: Option<i32>,
+}
+
+// The compiler holds these to the domain's types. Another order or variant is another format.
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Direction")]
+enum DirectionForm {
+    Mt,
+    Mo,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ChargeUnit")]
+enum ChargeUnitForm {
+    Segment,
+    Message,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ChargeOn")]
+enum ChargeOnForm {
+    AnyTerminal,
+    Delivered,
+}
+
+/// The book's bytes. A book gives its prices in key order, so equal books give equal bytes.
 pub(crate) fn encode(book: &PriceBook) -> Result<Vec<u8>, SnapshotError> {
-    let prices = book.prices().iter().map(price_row).collect();
-    let costs = book.costs().iter().map(cost_row).collect();
-    Ok(serde_json::to_vec(&BookRow { version: book.version(), prices, costs })?)
+    let (prices, costs): (Vec<_>, Vec<_>) = (book.prices().collect(), book.costs().collect());
+    let (prices, costs) = (prices.iter().map(price_row).collect(), costs.iter().map(cost_row).collect());
+    write(&BookRow { version: book.version(), prices, costs })
 }
 
 /// The book of that version.
 pub(crate) fn decode(bytes: &[u8], version: i64) -> Result<PriceBook, SnapshotError> {
-    let book: BookRow = serde_json::from_slice(bytes)?;
+    let Some((&FORMAT, bytes)) = bytes.split_first() else { return Err(SnapshotError::Format) };
+    let (book, rest) = postcard::take_from_bytes::<BookRow<'_>>(bytes)?;
+    if !rest.is_empty() {
+        return Err(SnapshotError::Form(postcard::Error::DeserializeBadEncoding));
+    }
     if book.version != version {
         return Err(SnapshotError::Version(book.version));
     }
-    let prices = book.prices.into_iter().map(price).collect::<Result<_, _>>()?;
-    let costs = book.costs.into_iter().map(cost).collect::<Result<_, _>>()?;
+    let prices = book.prices.iter().map(price).collect::<Result<_, _>>()?;
+    let costs = book.costs.iter().map(cost).collect::<Result<_, _>>()?;
     Ok(PriceBook::build(version, prices, costs)?)
 }
 
-fn price_row(price: &Price) -> PriceRow {
-    let terms = &price.terms;
+fn write(book: &BookRow<'_>) -> Result<Vec<u8>, SnapshotError> {
+    Ok(postcard::to_extend(book, vec![FORMAT])?)
+}
+
+fn price_row(price: &BookPrice) -> PriceRow<'_> {
     PriceRow {
+        scope: match &price.key.scope {
+            PriceScope::Account(account) => ScopeRow::Account(account.0),
+            PriceScope::Tier(tier) => ScopeRow::Tier(tier.as_str()),
+        },
+        operator: match &price.key.operator {
+            OperatorMatch::Any => None,
+            OperatorMatch::One(operator) => Some(operator.as_str()),
+        },
+        direction: price.key.direction,
+        currency: price.key.currency.code(),
         id: price.id.0,
-        tier: terms.tier.to_string(),
-        account: terms.account.map(|account| account.0),
-        operator: terms.operator.to_string(),
-        direction: terms.direction.name().into(),
-        model: terms.model.name().into(),
-        charge_on: terms.charge_on.name().into(),
-        unit_micros: terms.unit_price.0,
-        currency: terms.currency.to_string(),
-        from: terms.days.from().epoch_days(),
-        until: terms.days.until().map(Day::epoch_days),
-        version: price.version,
-        created_by: price.created_by.clone(),
-        created_at: price.created_at,
+        unit_micros: price.unit_price.0,
+        from: price.days.from().epoch_days(),
+        until: price.days.until().map(Day::epoch_days),
+        unit: price.unit,
+        charge_on: price.charge_on,
     }
 }
 
-fn cost_row(cost: &OperatorCost) -> CostRow {
+fn cost_row(cost: &BookCost) -> CostRow<'_> {
     CostRow {
+        operator: cost.key.operator.as_str(),
+        direction: cost.key.direction,
+        currency: cost.key.currency.code(),
         id: cost.id.0,
-        operator: cost.key.operator.to_string(),
-        direction: cost.key.direction.name().into(),
         unit_micros: cost.cost_per_segment.0,
-        currency: cost.key.currency.to_string(),
         from: cost.days.from().epoch_days(),
         until: cost.days.until().map(Day::epoch_days),
-        version: cost.version,
-        created_by: cost.created_by.clone(),
-        created_at: cost.created_at,
     }
 }
 
-fn price(row: PriceRow) -> Result<Price, SnapshotError> {
-    let operator = match row.operator.as_str() {
-        "*" => OperatorMatch::Any,
-        operator => OperatorMatch::One(OperatorId::new(operator)?),
+fn price(row: &PriceRow<'_>) -> Result<BookPrice, SnapshotError> {
+    let key = PriceKey {
+        scope: match row.scope {
+            ScopeRow::Account(account) => PriceScope::Account(AccountId(account)),
+            ScopeRow::Tier(tier) => PriceScope::Tier(Tier::new(tier)?),
+        },
+        operator: match row.operator {
+            None => OperatorMatch::Any,
+            Some(operator) => OperatorMatch::One(OperatorId::new(operator)?),
+        },
+        direction: row.direction,
+        currency: Currency::new(row.currency)?,
     };
-    let terms = PriceTerms {
-        tier: Tier::new(&row.tier)?,
-        account: row.account.map(AccountId),
-        operator,
-        direction: direction(&row.direction)?,
-        model: PricingModel::from_name(&row.model).ok_or(SnapshotError::Name("model"))?,
-        charge_on: ChargeOn::from_name(&row.charge_on).ok_or(SnapshotError::Name("charge rule"))?,
-        unit_price: check_unit_amount(Micros(row.unit_micros))?,
-        currency: Currency::new(&row.currency)?,
-        days: days(row.from, row.until)?,
-    };
-    Ok(Price {
+    Ok(BookPrice {
+        key,
         id: PriceId(row.id),
-        terms,
-        version: row.version,
-        created_by: row.created_by,
-        created_at: row.created_at,
-        cancelled_at: None,
+        unit_price: check_unit_amount(Micros(row.unit_micros))?,
+        days: days(row.from, row.until)?,
+        unit: row.unit,
+        charge_on: row.charge_on,
     })
 }
 
-fn cost(row: CostRow) -> Result<OperatorCost, SnapshotError> {
-    Ok(OperatorCost {
+fn cost(row: &CostRow<'_>) -> Result<BookCost, SnapshotError> {
+    let (operator, currency) = (OperatorId::new(row.operator)?, Currency::new(row.currency)?);
+    Ok(BookCost {
+        key: CostKey { operator, direction: row.direction, currency },
         id: CostId(row.id),
-        key: CostKey {
-            operator: OperatorId::new(&row.operator)?,
-            direction: direction(&row.direction)?,
-            currency: Currency::new(&row.currency)?,
-        },
         cost_per_segment: check_unit_amount(Micros(row.unit_micros))?,
         days: days(row.from, row.until)?,
-        version: row.version,
-        created_by: row.created_by,
-        created_at: row.created_at,
-        cancelled_at: None,
     })
-}
-
-fn direction(name: &str) -> Result<Direction, SnapshotError> {
-    Direction::from_name(name).ok_or(SnapshotError::Name("direction"))
 }
 
 fn days(from: i32, until: Option<i32>) -> Result<DayRange, SnapshotError> {
@@ -197,29 +219,26 @@ mod tests {
     use super::*;
     use billing_domain::pricing::sample_price;
 
-    fn book() -> PriceBook {
+    fn prices_and_costs() -> (Vec<BookPrice>, Vec<BookCost>) {
         let day = |text| Day::parse(text).unwrap();
-        let mut own = sample_price("0.5").unwrap();
-        own.terms.account = Some(AccountId(Uuid::from_u128(7)));
-        own.terms.operator = OperatorMatch::One(OperatorId::new("op-20").unwrap());
-        own.terms.model = PricingModel::FlatPerMessage;
-        own.terms.charge_on = ChargeOn::Delivered;
-        own.terms.days = DayRange::inclusive(day("2026-03-01"), Some(day("2026-03-31"))).unwrap();
-        let cost = OperatorCost {
-            id: CostId(Uuid::from_u128(9)),
-            key: CostKey {
-                operator: OperatorId::new("op-20").unwrap(),
-                direction: Direction::Mo,
-                currency: Currency::new("AFN").unwrap(),
-            },
-            cost_per_segment: Micros(4_000),
-            days: DayRange::new(day("2026-01-01"), None).unwrap(),
-            version: 3,
-            created_by: "a \"quoted\" name".into(),
-            created_at: "2026-01-01T00:00:00.123456Z".parse().unwrap(),
-            cancelled_at: None,
+        let mut own = BookPrice::from(&sample_price("0.5").unwrap());
+        own.key.scope = PriceScope::Account(AccountId(Uuid::from_u128(7)));
+        own.key.operator = OperatorMatch::One(OperatorId::new("op-20").unwrap());
+        (own.unit, own.charge_on) = (ChargeUnit::Message, ChargeOn::Delivered);
+        own.days = DayRange::inclusive(day("2026-03-01"), Some(day("2026-03-31"))).unwrap();
+        let key = CostKey {
+            operator: OperatorId::new("op-20").unwrap(),
+            direction: Direction::Mo,
+            currency: Currency::new("AFN").unwrap(),
         };
-        PriceBook::build(42, vec![own, sample_price("0.012").unwrap()], vec![cost]).unwrap()
+        let days = DayRange::new(day("2026-01-01"), None).unwrap();
+        let cost = BookCost { key, id: CostId(Uuid::from_u128(9)), cost_per_segment: Micros(4_000), days };
+        (vec![own, BookPrice::from(&sample_price("0.012").unwrap())], vec![cost])
+    }
+
+    fn book() -> PriceBook {
+        let (prices, costs) = prices_and_costs();
+        PriceBook::build(42, prices, costs).unwrap()
     }
 
     #[test]
@@ -230,18 +249,54 @@ mod tests {
     }
 
     #[test]
+    fn the_order_in_which_prices_came_does_not_show_in_the_bytes() {
+        let (mut prices, costs) = prices_and_costs();
+        prices.reverse();
+        assert_eq!(encode(&PriceBook::build(42, prices, costs).unwrap()).unwrap(), encode(&book()).unwrap());
+    }
+
+    #[test]
     fn other_bytes_are_refused() {
-        let text = String::from_utf8(encode(&book()).unwrap()).unwrap();
-        for (from, to, expected) in [
-            ("\"version\":42", "\"version\":41", "the snapshot is of version 41"),
-            ("\"unit_micros\":12000", "\"unit_micros\":-1", "the snapshot holds a unit amount that no price may have"),
-            ("\"costs\"", "\"other\":1,\"costs\"", "the snapshot has another form"),
-            ("FLAT_PER_MESSAGE", "FREE", "the snapshot names no known model"),
-            ("AFN", "ABC", "the snapshot holds an unknown currency"),
-        ] {
-            assert!(text.contains(from), "{from}");
-            let error = decode(text.replacen(from, to, 1).as_bytes(), 42).unwrap_err();
-            assert_eq!(error.to_string(), expected);
+        let bytes = encode(&book()).unwrap();
+        let check = |bytes: &[u8], expected: &str| {
+            assert_eq!(decode(bytes, 42).unwrap_err().to_string(), expected, "{bytes:?}");
+        };
+        check(b"", "the snapshot has another format");
+        check(b"{\"version\":42}", "the snapshot has another format");
+        check(&[bytes.as_slice(), b"\0"].concat(), "the snapshot has another form");
+        for end in 1..bytes.len() {
+            check(&bytes[..end], "the snapshot has another form");
+        }
+    }
+
+    #[test]
+    fn other_values_are_refused() {
+        type Change = fn(&mut BookRow<'_>);
+        let changes: [(Change, &str); 10] = [
+            (|book| book.version = 41, "the snapshot is of version 41"),
+            (|book| book.prices[0].unit_micros = -1, "the snapshot holds a unit amount that no price may have"),
+            (|book| book.costs[0].unit_micros = i64::MAX, "the snapshot holds a unit amount that no price may have"),
+            (|book| book.prices[0].operator = Some("*"), "the snapshot holds an id that cannot be one"),
+            (|book| book.prices[0].scope = ScopeRow::Tier(" "), "the snapshot holds an id that cannot be one"),
+            (|book| book.costs[0].operator = "", "the snapshot holds an id that cannot be one"),
+            (|book| book.costs[0].currency = "ABC", "the snapshot holds an unknown currency"),
+            (|book| book.prices[0].from = -1, "the snapshot holds a period that is none"),
+            (|book| book.prices[0].until = Some(0), "the snapshot holds a period that is none"),
+            (
+                |book| {
+                    let again = book.prices.iter().map(|row| PriceRow { scope: ScopeRow::Tier("T"), ..*row });
+                    book.prices = again.map(|row| PriceRow { operator: None, from: 0, until: None, ..row }).collect();
+                },
+                "the snapshot's prices do not make a book",
+            ),
+        ];
+        let whole = book();
+        let (prices, costs): (Vec<_>, Vec<_>) = (whole.prices().collect(), whole.costs().collect());
+        for (change, expected) in changes {
+            let (prices, costs) = (prices.iter().map(price_row).collect(), costs.iter().map(cost_row).collect());
+            let mut row = BookRow { version: 42, prices, costs };
+            change(&mut row);
+            assert_eq!(decode(&write(&row).unwrap(), 42).unwrap_err().to_string(), expected);
         }
     }
 }

@@ -22,7 +22,7 @@ fn cache() -> RedisCache {
 }
 
 fn book(unit_price: &str) -> PriceBook {
-    PriceBook::build(VERSION, vec![sample_price(unit_price).unwrap()], vec![]).unwrap()
+    PriceBook::build(VERSION, vec![(&sample_price(unit_price).unwrap()).into()], vec![]).unwrap()
 }
 
 /// Offers it until the connection, which is made in the background, is there.

@@ -1,6 +1,7 @@
 //! Whether the process lives and is ready for work, and the two routes that tell.
 //!
-//! A process that answers lives. It is ready when every condition that anyone has named holds.
+//! A process that answers lives, unless someone has found that only a restart can help it. It is ready when every
+//! condition that anyone has named holds.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,9 +13,14 @@ use serde_json::json;
 
 use crate::listen::{ListenError, listen};
 
-/// The conditions of readiness. Clones share them.
+/// The conditions of readiness, and those of life. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Health(Arc<Mutex<Vec<Condition>>>);
+pub struct Health {
+    ready: Conditions,
+    alive: Conditions,
+}
+
+type Conditions = Arc<Mutex<Vec<Condition>>>;
 
 /// One condition, held by who knows whether it is met. It stays when this is dropped.
 #[derive(Clone, Debug)]
@@ -28,45 +34,64 @@ impl Condition {
     pub fn set(&self, met: bool) {
         self.met.store(met, Ordering::Relaxed);
     }
+
+    /// Whether it is met.
+    #[must_use]
+    pub fn is_met(&self) -> bool {
+        self.met.load(Ordering::Relaxed)
+    }
 }
 
 impl Health {
     /// A new condition of that name, not met yet. Several of one name must all be met.
     #[must_use]
     pub fn condition(&self, name: &'static str) -> Condition {
-        let condition = Condition { name, met: Arc::default() };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(condition.clone());
-        condition
+        add(&self.ready, name, false)
+    }
+
+    /// A new condition of life, met until it is said not to be: then the process asks to be restarted. Not for what is
+    /// missing outside of it.
+    #[must_use]
+    pub fn vital(&self, name: &'static str) -> Condition {
+        add(&self.alive, name, true)
     }
 
     /// The names of the conditions that are not met, each once.
     #[must_use]
     pub fn not_ready(&self) -> Vec<&'static str> {
-        let conditions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let unmet = conditions.iter().filter(|condition| !condition.met.load(Ordering::Relaxed));
-        let mut names: Vec<_> = unmet.map(|condition| condition.name).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
+        unmet(&self.ready)
     }
 
     /// `GET /health/live` and `GET /health/ready`, for a server that has other routes too.
     pub fn routes(&self, config: &mut ServiceConfig) {
-        let health = self.clone();
-        let ready = move || {
-            let not_ready = health.not_ready();
-            async move {
-                if not_ready.is_empty() {
-                    HttpResponse::Ok().json(json!({"status": "ok"}))
-                } else {
-                    HttpResponse::ServiceUnavailable().json(json!({"status": "unavailable", "notReady": not_ready}))
-                }
+        let (ready, alive) = (Arc::clone(&self.ready), Arc::clone(&self.alive));
+        let answer = |conditions: &Conditions, missing: &str| {
+            let unmet = unmet(conditions);
+            if unmet.is_empty() {
+                HttpResponse::Ok().json(json!({"status": "ok"}))
+            } else {
+                HttpResponse::ServiceUnavailable().json(json!({"status": "unavailable", missing: unmet}))
             }
         };
-        config
-            .route("/health/live", web::get().to(async || HttpResponse::Ok().json(json!({"status": "ok"}))))
-            .route("/health/ready", web::get().to(ready));
+        let live = move || std::future::ready(answer(&alive, "stuck"));
+        let ready = move || std::future::ready(answer(&ready, "notReady"));
+        config.route("/health/live", web::get().to(live)).route("/health/ready", web::get().to(ready));
     }
+}
+
+fn add(conditions: &Conditions, name: &'static str, met: bool) -> Condition {
+    let condition = Condition { name, met: Arc::new(AtomicBool::new(met)) };
+    conditions.lock().unwrap_or_else(PoisonError::into_inner).push(condition.clone());
+    condition
+}
+
+fn unmet(conditions: &Conditions) -> Vec<&'static str> {
+    let conditions = conditions.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut names: Vec<_> =
+        conditions.iter().filter(|condition| !condition.is_met()).map(|condition| condition.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// Serves the two routes alone, as long as the process lives.
@@ -118,6 +143,15 @@ mod tests {
             two.set(met[2]);
             let response = call_service(&app, TestRequest::get().uri(path).to_request()).await;
             assert_eq!(response.status().as_u16(), status, "{path}");
+            assert_eq!(to_bytes(response.into_body()).await.unwrap(), body.as_bytes());
+        }
+        let progress = health.vital("progress");
+        for (met, status, body) in
+            [(false, 503, r#"{"status":"unavailable","stuck":["progress"]}"#), (true, 200, r#"{"status":"ok"}"#)]
+        {
+            progress.set(met);
+            let response = call_service(&app, TestRequest::get().uri("/health/live").to_request()).await;
+            assert_eq!(response.status().as_u16(), status);
             assert_eq!(to_bytes(response.into_body()).await.unwrap(), body.as_bytes());
         }
     }

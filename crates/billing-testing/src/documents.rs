@@ -3,7 +3,7 @@
 use billing_domain::ports::{DocumentStore, PortError, PutOutcome, RenderedDocument};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::memory::Memory;
+use crate::memory::{Flaw, Memory};
 
 /// How long a URL is good.
 const LIFETIME: SignedDuration = SignedDuration::from_mins(15);
@@ -11,6 +11,9 @@ const LIFETIME: SignedDuration = SignedDuration::from_mins(15);
 impl DocumentStore for Memory {
     async fn put(&self, key: &str, document: &RenderedDocument) -> Result<PutOutcome, PortError> {
         let mut state = self.open("put_document")?;
+        if state.has(Flaw::OverwritesDocuments) {
+            state.documents.remove(key);
+        }
         let stored = state.documents.entry(key.to_owned()).or_insert_with(|| document.bytes.clone());
         Ok(if *stored == document.bytes { PutOutcome::Stored } else { PutOutcome::OtherObject })
     }

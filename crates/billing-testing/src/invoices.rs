@@ -1,6 +1,6 @@
 //! The fakes of `InvoiceReader` and `InvoiceVoider`. Usage is neither released nor waived.
 
-use billing_domain::invoicing::{Disposition, Invoice, InvoiceLine, InvoiceStatus, VoidReason, Voided};
+use billing_domain::invoicing::{Disposition, Invoice, InvoiceContents, InvoiceStatus, VoidReason, Voided};
 use billing_domain::ports::{
     AdminAction, ChangeOutcome, InvoiceFilter, InvoicePage, InvoiceReader, InvoiceVoider, PortError, Refusal,
 };
@@ -34,7 +34,7 @@ impl InvoiceReader for Memory {
         &self,
         id: InvoiceId,
         tenant: Option<TenantId>,
-    ) -> Result<Option<(Invoice, Vec<InvoiceLine>)>, PortError> {
+    ) -> Result<Option<(Invoice, InvoiceContents)>, PortError> {
         let found = self.open("find_invoice")?.invoices.get(&id).cloned();
         Ok(found.filter(|(invoice, _)| tenant.is_none_or(|tenant| tenant == invoice.tenant)))
     }

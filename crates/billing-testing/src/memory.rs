@@ -1,20 +1,25 @@
 //! What the fakes remember, and how a test puts things there. It keeps the ports' promises, not their speed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use billing_domain::invoicing::{Invoice, InvoiceLine};
-use billing_domain::ports::{AccountProfile, AdminAction, PortError};
-use billing_domain::pricing::{CostKey, PriceKey};
-use billing_domain::usage::UsageCell;
-use billing_domain::{AccountId, Day, DayRange, InvoiceId, OperatorCost, OperatorId, Price};
+use billing_domain::invoicing::{Invoice, InvoiceContents};
+use billing_domain::ports::{AccountHistory, AccountProfile, AdminAction, PortError, Snapshot, WaitingUsage};
+use billing_domain::pricing::{Correction, CostKey, PriceKey};
+use billing_domain::usage::{Claim, QuarantineReason, RatedUsage, Receipt, UnratedUsage, UsageCell};
+use billing_domain::{AccountId, Day, DayRange, InvoiceId, MessageId, OperatorCost, OperatorId, Price, PriceBook};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::idempotency::IdempotencyKeys;
 
-/// A store in memory: a fake of `UsageReader`, `PriceAdmin`, `InvoiceReader`, `InvoiceVoider` and `DocumentStore`. Clones
+/// Everything that billing stores, in memory: prices and their book, accounts, usage, invoices and documents. Clones
 /// share what they remember.
+///
+/// A fake of `UsageLedger`, `Accounts`, `PriceBookStore`, `PriceBookCache`, `PriceAdmin`, `DeckStore`,
+/// `PriceCorrections`, `PricingReader`, `AccountAdmin`, `UsageReader`, `InvoiceReader`, `InvoiceVoider` and
+/// `DocumentStore`.
 #[derive(Clone, Debug, Default)]
 pub struct Memory(Arc<Mutex<State>>);
 
@@ -32,15 +37,78 @@ pub struct NotedRead {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) accounts: HashMap<AccountId, AccountProfile>,
+    pub(crate) histories: BTreeMap<AccountId, AccountHistory>,
     pub(crate) usage: Vec<(AccountId, OperatorId, UsageCell)>,
+    pub(crate) claims: HashMap<MessageId, Claim>,
+    pub(crate) rated: BTreeMap<MessageId, RatedUsage>,
+    pub(crate) waiting: Vec<WaitingUsage>,
+    /// Of the message that was last set aside.
+    position: i64,
+    /// Second publications, each once.
+    pub(crate) duplicates: BTreeSet<Receipt>,
+    /// Each once.
+    pub(crate) quarantined: BTreeMap<Receipt, QuarantineReason>,
     pub(crate) noted: Vec<NotedRead>,
-    pub(crate) prices: BTreeMap<Uuid, Stored<Price>>,
-    pub(crate) costs: BTreeMap<Uuid, Stored<OperatorCost>>,
-    pub(crate) invoices: BTreeMap<InvoiceId, (Invoice, Vec<InvoiceLine>)>,
+    pub(crate) prices: Rows<Price>,
+    pub(crate) costs: Rows<OperatorCost>,
+    pub(crate) directory_version: i64,
+    /// The hash on record of the book of a version.
+    pub(crate) pinned: Option<(i64, [u8; 32])>,
+    /// What the cache was given, by version.
+    pub(crate) snapshots: HashMap<i64, Snapshot>,
+    /// What bytes of that hash say.
+    pub(crate) books: HashMap<[u8; 32], PriceBook>,
+    pub(crate) corrections: BTreeMap<Uuid, Correction>,
+    pub(crate) invoices: BTreeMap<InvoiceId, (Invoice, InvoiceContents)>,
     pub(crate) documents: HashMap<String, Vec<u8>>,
     pub(crate) keys: IdempotencyKeys,
     pub(crate) rated_until: Option<Day>,
+    pub(crate) flaw: Option<Flaw>,
     failing: Option<bool>,
+}
+
+/// What a fake does wrong, so that the contracts can show that they notice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Flaw {
+    ForgetsClaims,
+    RatesAtAnyVersion,
+    RatesWhatIsGone,
+    CostsTwice,
+    OverlapsPrices,
+    ForgetsKeys,
+    KeepsVersion,
+    BelievesTheCache,
+    OverwritesDocuments,
+    LearnsEverything,
+    TakesOtherTenants,
+    WritesPreviews,
+}
+
+/// Rows by id, and how often they have been changed.
+#[derive(Debug)]
+pub(crate) struct Rows<T> {
+    by_id: BTreeMap<Uuid, Stored<T>>,
+    pub(crate) changes: i64,
+}
+
+impl<T> Default for Rows<T> {
+    fn default() -> Self {
+        Self { by_id: BTreeMap::new(), changes: 0 }
+    }
+}
+
+impl<T> Deref for Rows<T> {
+    type Target = BTreeMap<Uuid, Stored<T>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.by_id
+    }
+}
+
+impl<T> DerefMut for Rows<T> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.by_id
+    }
 }
 
 /// A row and what became of it.
@@ -57,8 +125,10 @@ impl<T> Stored<T> {
 }
 
 /// A row with a key and days, which may be cancelled: a price or a cost.
-pub(crate) trait Dated {
+pub(crate) trait Dated: Clone {
     type Key: PartialEq;
+    fn rows(state: &State) -> &Rows<Self>;
+    fn rows_mut(state: &mut State) -> &mut Rows<Self>;
     fn key(&self) -> Self::Key;
     fn days(&self) -> DayRange;
     fn set_days(&mut self, days: DayRange);
@@ -68,6 +138,14 @@ pub(crate) trait Dated {
 
 impl Dated for Price {
     type Key = PriceKey;
+
+    fn rows(state: &State) -> &Rows<Self> {
+        &state.prices
+    }
+
+    fn rows_mut(state: &mut State) -> &mut Rows<Self> {
+        &mut state.prices
+    }
 
     fn key(&self) -> PriceKey {
         self.terms.key()
@@ -92,6 +170,14 @@ impl Dated for Price {
 
 impl Dated for OperatorCost {
     type Key = CostKey;
+
+    fn rows(state: &State) -> &Rows<Self> {
+        &state.costs
+    }
+
+    fn rows_mut(state: &mut State) -> &mut Rows<Self> {
+        &mut state.costs
+    }
 
     fn key(&self) -> CostKey {
         self.key.clone()
@@ -120,14 +206,29 @@ impl Memory {
         self.remembered().accounts.insert(account, profile);
     }
 
+    /// An account with everything that staff may see of it, in the place of one with its id.
+    pub fn put_history(&self, history: AccountHistory) {
+        self.remembered().histories.insert(history.account, history);
+    }
+
     /// Usage of an account with an operator: an hour or a day of it.
     pub fn put_usage(&self, account: AccountId, operator: OperatorId, cell: UsageCell) {
         self.remembered().usage.push((account, operator, cell));
     }
 
-    /// An invoice and its lines, in the place of one with its id.
-    pub fn put_invoice(&self, invoice: Invoice, lines: Vec<InvoiceLine>) {
-        self.remembered().invoices.insert(invoice.id, (invoice, lines));
+    /// A message that was rated by a price that is there.
+    pub fn put_rated(&self, usage: RatedUsage) {
+        self.remembered().rated.insert(usage.event.message, usage);
+    }
+
+    /// A message that waits.
+    pub fn put_waiting(&self, usage: UnratedUsage) {
+        self.remembered().set_aside(usage);
+    }
+
+    /// An invoice and what it is made of, in the place of one with its id.
+    pub fn put_invoice(&self, invoice: Invoice, contents: InvoiceContents) {
+        self.remembered().invoices.insert(invoice.id, (invoice, contents));
     }
 
     /// A document, whatever was at its key.
@@ -165,5 +266,24 @@ impl Memory {
 
     fn remembered(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A store that does one thing wrong.
+    #[cfg(test)]
+    pub(crate) fn flawed(flaw: Flaw) -> Self {
+        let memory = Self::default();
+        memory.remembered().flaw = Some(flaw);
+        memory
+    }
+}
+
+impl State {
+    pub(crate) fn has(&self, flaw: Flaw) -> bool {
+        self.flaw == Some(flaw)
+    }
+
+    pub(crate) fn set_aside(&mut self, usage: UnratedUsage) {
+        self.position += 1;
+        self.waiting.push(WaitingUsage { usage, position: self.position });
     }
 }

@@ -1,17 +1,16 @@
 //! The fake of `PriceAdmin`.
 
-use std::collections::BTreeMap;
-
 use billing_domain::ports::{
     AdminAction, ChangeOutcome, CostDraft, CostFilter, NewCost, NewPrice, Page, PortError, PriceAdmin, PriceFilter,
     Refusal,
 };
-use billing_domain::{CostId, Day, DayRange, OperatorCost, Price, PriceId};
+use billing_domain::pricing::{CostKey, OperatorMatch, PriceTerms};
+use billing_domain::{CostId, Day, DayRange, OperatorCost, OperatorId, Price, PriceId};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::idempotency::{IdempotencyKeys, earlier, remember};
-use crate::memory::{Dated, Memory, Stored};
+use crate::idempotency::{earlier, remember};
+use crate::memory::{Dated, Flaw, Memory, Rows, State, Stored};
 
 impl PriceAdmin for Memory {
     async fn prices(&self, filter: &PriceFilter, after: Option<Uuid>, limit: u32) -> Result<Page<Price>, PortError> {
@@ -30,12 +29,8 @@ impl PriceAdmin for Memory {
 
     async fn create_price(&self, new: &NewPrice, action: &AdminAction) -> Result<ChangeOutcome<Price>, PortError> {
         let mut state = self.open("create_price")?;
-        let state = &mut *state;
-        let rated_until = state.rated_until;
-        Ok(outcome(create(&mut state.prices, &mut state.keys, action, new.id.0, || {
-            refuse_rated(rated_until, new.terms.days)?;
-            Ok(price_of(new, 1, action))
-        })))
+        let refusal = refuse_rated(&state, &new.terms, None);
+        Ok(outcome(create(&mut state, action, new.id.0, || refusal.map(|()| price_of(new, 1, action)))))
     }
 
     async fn supersede_price(
@@ -45,9 +40,9 @@ impl PriceAdmin for Memory {
         action: &AdminAction,
     ) -> Result<ChangeOutcome<Price>, PortError> {
         let mut state = self.open("supersede_price")?;
-        let rated = refuse_rated(state.rated_until, new.terms.days);
-        let next = |old: &Price| rated.map(|()| price_of(new, old.version + 1, action));
-        Ok(outcome(supersede(&mut state.prices, old.0, new.id.0, new.terms.days, action.at, next)))
+        let refusal = refuse_rated(&state, &new.terms, Some(old));
+        let next = |old: &Price| refusal.map(|()| price_of(new, old.version + 1, action));
+        Ok(outcome(supersede(&mut state, old.0, new.id.0, new.terms.days, action.at, next)))
     }
 
     async fn end_price(
@@ -56,7 +51,7 @@ impl PriceAdmin for Memory {
         today: Day,
         action: &AdminAction,
     ) -> Result<ChangeOutcome<Price>, PortError> {
-        Ok(outcome(end(&mut self.open("end_price")?.prices, id.0, today, action.at)))
+        Ok(outcome(end::<Price>(&mut *self.open("end_price")?, id.0, today, action.at)))
     }
 
     async fn costs(
@@ -80,19 +75,8 @@ impl PriceAdmin for Memory {
 
     async fn create_cost(&self, new: &NewCost, action: &AdminAction) -> Result<ChangeOutcome<OperatorCost>, PortError> {
         let mut state = self.open("create_cost")?;
-        let state = &mut *state;
-        Ok(outcome(create(&mut state.costs, &mut state.keys, action, new.id.0, || {
-            Ok(OperatorCost {
-                id: new.id,
-                key: new.key.clone(),
-                cost_per_segment: new.cost_per_segment,
-                days: new.days,
-                version: 1,
-                created_by: action.actor.clone(),
-                created_at: action.at,
-                cancelled_at: None,
-            })
-        })))
+        let made = || Ok(cost_of(new, 1, action));
+        Ok(outcome(create(&mut state, action, new.id.0, made)))
     }
 
     async fn supersede_cost(
@@ -102,19 +86,14 @@ impl PriceAdmin for Memory {
         action: &AdminAction,
     ) -> Result<ChangeOutcome<OperatorCost>, PortError> {
         let mut state = self.open("supersede_cost")?;
+        let key = state.costs.get(&old.0).map(|stored| stored.row.key.clone());
+        let refusal = key.map_or(Ok(()), |key| refuse_costed(&state, &key, new.days.from()));
         let next = |old: &OperatorCost| {
-            Ok(OperatorCost {
-                id: new.id,
-                key: old.key.clone(),
-                cost_per_segment: new.cost_per_segment,
-                days: new.days,
-                version: old.version + 1,
-                created_by: action.actor.clone(),
-                created_at: action.at,
-                cancelled_at: None,
-            })
+            let CostDraft { id, cost_per_segment, days } = *new;
+            let new = NewCost { id, key: old.key.clone(), cost_per_segment, days };
+            refusal.map(|()| cost_of(&new, old.version + 1, action))
         };
-        Ok(outcome(supersede(&mut state.costs, old.0, new.id.0, new.days, action.at, next)))
+        Ok(outcome(supersede(&mut state, old.0, new.id.0, new.days, action.at, next)))
     }
 
     async fn end_cost(
@@ -123,26 +102,79 @@ impl PriceAdmin for Memory {
         today: Day,
         action: &AdminAction,
     ) -> Result<ChangeOutcome<OperatorCost>, PortError> {
-        Ok(outcome(end(&mut self.open("end_cost")?.costs, id.0, today, action.at)))
+        Ok(outcome(end::<OperatorCost>(&mut *self.open("end_cost")?, id.0, today, action.at)))
     }
 }
-
-type Rows<T> = BTreeMap<Uuid, Stored<T>>;
 
 fn price_of(new: &NewPrice, version: u32, action: &AdminAction) -> Price {
     let (created_by, created_at) = (action.actor.clone(), action.at);
     Price { id: new.id, terms: new.terms.clone(), version, created_by, created_at, cancelled_at: None }
 }
 
+fn cost_of(new: &NewCost, version: u32, action: &AdminAction) -> OperatorCost {
+    OperatorCost {
+        id: new.id,
+        key: new.key.clone(),
+        cost_per_segment: new.cost_per_segment,
+        days: new.days,
+        version,
+        created_by: action.actor.clone(),
+        created_at: action.at,
+        cancelled_at: None,
+    }
+}
+
 fn outcome<T>(result: Result<T, Refusal>) -> ChangeOutcome<T> {
     result.map_or_else(ChangeOutcome::Refused, ChangeOutcome::Done)
 }
 
-fn refuse_rated(rated_until: Option<Day>, days: DayRange) -> Result<(), Refusal> {
-    if rated_until.is_some_and(|rated| days.from() <= rated) { Err(Refusal::RatedUsage) } else { Ok(()) }
+/// Refuses a price for days on which usage has been rated that it would have priced otherwise: usage of the price that it
+/// supersedes, or of one that it would come before in the search order.
+fn refuse_rated(state: &State, terms: &PriceTerms, superseded: Option<PriceId>) -> Result<(), Refusal> {
+    let is_rated = state.rated.values().any(|usage| {
+        let event = &usage.event;
+        let traffic = (event.direction, event.currency) == (terms.direction, terms.currency)
+            && matches_operator(&terms.operator, &event.operator);
+        let day = Day::of(event.charged_at);
+        let rated_by = state.prices.get(&usage.rated.price.0).map(|stored| &stored.row.terms);
+        let comes_before = rated_by.is_some_and(|other| {
+            let scope = match terms.account {
+                Some(account) => account == event.account,
+                None => other.account.is_none() && other.tier == terms.tier,
+            };
+            scope && rank(terms) < rank(other)
+        });
+        let is_superseded = Some(usage.rated.price) == superseded;
+        traffic && day >= terms.days.from() && (is_superseded || (terms.days.contains(day) && comes_before))
+    });
+    let is_late = state.rated_until.is_some_and(|rated| terms.days.from() <= rated);
+    if is_rated || is_late { Err(Refusal::RatedUsage) } else { Ok(()) }
 }
 
-fn page<T: Clone + Dated>(
+fn matches_operator(wanted: &OperatorMatch, operator: &OperatorId) -> bool {
+    match wanted {
+        OperatorMatch::Any => true,
+        OperatorMatch::One(one) => one == operator,
+    }
+}
+
+/// Its place in the search order; the lowest that fits wins.
+fn rank(terms: &PriceTerms) -> (bool, bool) {
+    (terms.account.is_none(), terms.operator == OperatorMatch::Any)
+}
+
+/// A cost that has been pinned on events of those days is not taken back.
+fn refuse_costed(state: &State, key: &CostKey, from: Day) -> Result<(), Refusal> {
+    let is_costed = state.rated.values().any(|usage| {
+        let event = &usage.event;
+        usage.rated.cost.is_some()
+            && (&event.operator, event.direction) == (&key.operator, key.direction)
+            && Day::of(event.charged_at) >= from
+    });
+    if is_costed { Err(Refusal::RatedUsage) } else { Ok(()) }
+}
+
+fn page<T: Dated>(
     rows: &Rows<T>,
     after: Option<Uuid>,
     limit: u32,
@@ -163,41 +195,50 @@ fn page<T: Clone + Dated>(
     Page { rows: found.into_iter().map(|(_, row)| row).collect(), next }
 }
 
-fn create<T: Clone + Dated>(
-    rows: &mut Rows<T>,
-    keys: &mut IdempotencyKeys,
+fn create<T: Dated>(
+    state: &mut State,
     action: &AdminAction,
     id: Uuid,
     make: impl FnOnce() -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
-    if let Some(made) = earlier(keys, action)? {
-        return rows.get(&made).map(|stored| stored.row.clone()).ok_or(Refusal::NotFound);
+    if let Some(made) = earlier(&state.keys, action)? {
+        return T::rows(state).get(&made).map(|stored| stored.row.clone()).ok_or(Refusal::NotFound);
     }
-    let row = insert(rows, id, make()?)?;
-    remember(keys, action, id);
+    if let Some(made) = T::rows(state).get(&id) {
+        return Ok(made.row.clone());
+    }
+    let row = insert(state, id, make()?)?;
+    if !state.has(Flaw::ForgetsKeys) {
+        remember(&mut state.keys, action, id);
+    }
     Ok(row)
 }
 
-fn insert<T: Clone + Dated>(rows: &mut Rows<T>, id: Uuid, row: T) -> Result<T, Refusal> {
-    let clashes = rows.values().any(|stored| {
+fn insert<T: Dated>(state: &mut State, id: Uuid, row: T) -> Result<T, Refusal> {
+    let clashes = T::rows(state).values().any(|stored| {
         !stored.row.is_cancelled() && stored.row.key() == row.key() && stored.row.days().overlaps(row.days())
     });
-    if clashes {
+    if clashes && !state.has(Flaw::OverlapsPrices) {
         return Err(Refusal::Overlap);
     }
+    let rows = T::rows_mut(state);
     rows.insert(id, Stored::new(row.clone()));
+    rows.changes += 1;
     Ok(row)
 }
 
-fn supersede<T: Clone + Dated>(
-    rows: &mut Rows<T>,
+fn supersede<T: Dated>(
+    state: &mut State,
     old: Uuid,
     new: Uuid,
     days: DayRange,
     at: Timestamp,
     next: impl FnOnce(&T) -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
-    let stored = rows.get(&old).cloned().ok_or(Refusal::NotFound)?;
+    if let Some(made) = T::rows(state).get(&new) {
+        return Ok(made.row.clone());
+    }
+    let stored = T::rows(state).get(&old).cloned().ok_or(Refusal::NotFound)?;
     let is_over = stored.row.days().until().is_some_and(|until| until < days.from());
     if stored.row.is_cancelled() || stored.is_superseded || is_over {
         return Err(Refusal::Ended);
@@ -208,13 +249,14 @@ fn supersede<T: Clone + Dated>(
         Ok(shortened) => closed.row.set_days(shortened),
         Err(_) => closed.row.cancel(at),
     }
-    rows.insert(old, closed);
-    insert(rows, new, row).inspect_err(|_| {
-        rows.insert(old, stored);
+    T::rows_mut(state).insert(old, closed);
+    insert(state, new, row).inspect_err(|_| {
+        T::rows_mut(state).insert(old, stored);
     })
 }
 
-fn end<T: Clone + Dated>(rows: &mut Rows<T>, id: Uuid, today: Day, at: Timestamp) -> Result<T, Refusal> {
+fn end<T: Dated>(state: &mut State, id: Uuid, today: Day, at: Timestamp) -> Result<T, Refusal> {
+    let rows = T::rows_mut(state);
     let stored = rows.get_mut(&id).ok_or(Refusal::NotFound)?;
     let days = stored.row.days();
     if stored.row.is_cancelled() || days.until().is_some_and(|until| until <= today.next()) {
@@ -224,5 +266,7 @@ fn end<T: Clone + Dated>(rows: &mut Rows<T>, id: Uuid, today: Day, at: Timestamp
         Ok(shortened) => stored.row.set_days(shortened),
         Err(_) => stored.row.cancel(at),
     }
-    Ok(stored.row.clone())
+    let ended = stored.row.clone();
+    rows.changes += 1;
+    Ok(ended)
 }

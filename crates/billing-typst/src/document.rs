@@ -3,6 +3,7 @@
 //! Decides nothing: whoever fills these fields has numbered, dated and summed the invoice. How numbers and dates are
 //! written, and what is done with text that cannot be set as it is, are decided by the renderer.
 
+use billing_domain::pricing::{AdjustmentKind, ChargeUnit};
 use jiff::civil::Date;
 
 /// The language and the conventions (labels, dates, separators) that a document is written in.
@@ -11,6 +12,22 @@ pub enum Locale {
     /// English: `1,234.50`, `1 November 2026`.
     #[default]
     En,
+    /// German: `1.234,50`, `1. November 2026`.
+    De,
+}
+
+impl Locale {
+    /// Every locale.
+    pub const ALL: [Self; 2] = [Self::En, Self::De];
+
+    /// That of a language as ISO 639 names it (`en`, `de`); English for any other.
+    #[must_use]
+    pub fn of(language: &str) -> Self {
+        match language {
+            "de" => Self::De,
+            _ => Self::En,
+        }
+    }
 }
 
 /// One invoice, complete: the PDF is made of this and of nothing else.
@@ -38,13 +55,17 @@ pub struct InvoiceDocument {
     pub seller: Party,
     /// Who pays it.
     pub customer: Party,
-    /// Printed in this order, late lines after the others; at most [`MAX_LINES`](crate::MAX_LINES).
+    /// Printed in this order, late lines after the others; with the adjustments at most
+    /// [`MAX_LINES`](crate::MAX_LINES).
     pub lines: Vec<DocumentLine>,
-    /// Sum of the lines, in minor units.
+    /// Printed in this order after the lines, under a heading of their own.
+    pub adjustments: Vec<DocumentAdjustment>,
+    /// Sum of the lines and adjustments, in minor units.
     pub subtotal_minor: i128,
     /// Printed in this order between subtotal and total; at most 20.
     pub taxes: Vec<TaxLine>,
-    /// Subtotal plus taxes, in minor units.
+    /// Subtotal plus taxes, in minor units. If it is negative the document says that it is in the customer's favour, and
+    /// unless it is positive it asks for no payment.
     pub total_minor: i128,
     /// The language of the document.
     pub locale: Locale,
@@ -77,8 +98,8 @@ pub struct DocumentLine {
     pub operator: String,
     /// `MT` or `MO`.
     pub direction: String,
-    /// `PER_SEGMENT` and `FLAT_PER_MESSAGE` are printed in words, anything else as it is.
-    pub pricing_model: String,
+    /// What the unit price is for.
+    pub unit: ChargeUnit,
     /// Price of a segment or message in millionths of the currency unit.
     pub unit_price_micros: i64,
     /// Messages of this row.
@@ -87,8 +108,29 @@ pub struct DocumentLine {
     pub segments: u64,
     /// The rounded amount in minor units; negative for a credit.
     pub amount_minor: i128,
-    /// A remark, printed below the operator (the reason of an adjustment, say).
-    pub description: Option<String>,
+}
+
+/// What the total of a month adds to the lines, or takes from them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentAdjustment {
+    /// Year and month (1 to 12) of the usage.
+    pub usage_month: (i16, i8),
+    /// Printed in words.
+    pub kind: AdjustmentKind,
+    /// The operator's id, printed as it is; `None`: any.
+    pub operator: Option<String>,
+    /// `MT` or `MO`.
+    pub direction: String,
+    /// What is counted.
+    pub unit: ChargeUnit,
+    /// How many of them the month has so far.
+    pub units: u64,
+    /// What the month so far comes to, in minor units.
+    pub due_minor: i128,
+    /// What this invoice asks for it, in minor units; negative for a credit.
+    pub amount_minor: i128,
+    /// Printed in a row below.
+    pub reason: Option<String>,
 }
 
 /// One tax of the invoice.

@@ -7,7 +7,7 @@ use crate::document::Locale;
 /// Why there is no PDF. None of these goes away by trying again: they are mistakes in the input or in this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    /// The invoice has more lines than one document may hold.
+    /// The invoice has more lines and adjustments than one document may hold.
     #[error("invoice {invoice_number} has {lines} lines, more than the {limit} that a document may hold")]
     TooManyLines {
         /// Number of the refused invoice.

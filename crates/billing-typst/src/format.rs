@@ -48,7 +48,7 @@ pub(crate) fn date(day: Date, c: &Conventions) -> String {
 /// First to last day, both included: `1–31 October 2026`, or both in full if they are not in one month.
 pub(crate) fn period(start: Date, end: Date, c: &Conventions) -> String {
     if (start.year(), start.month()) == (end.year(), end.month()) {
-        let days = format!("{}\u{2013}{}", start.day(), end.day());
+        let days = fill(&c.days, &[("first", &start.day().to_string()), ("last", &end.day().to_string())]);
         let month = month_name(&c.months, start.month());
         return fill(&c.date, &[("day", &days), ("month", month), ("year", &start.year().to_string())]);
     }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use billing_domain::Month;
 use billing_domain::invoicing::{self, InvoiceDocument as Billed};
 use billing_domain::ports::{InvoiceRenderer, PortError, RenderedDocument};
+use billing_domain::pricing::OperatorMatch;
 use sha2::{Digest, Sha256};
 
-use crate::{DocumentLine, InvoiceDocument, Locale, Party, Renderer, SetupError};
+use crate::{DocumentAdjustment, DocumentLine, InvoiceDocument, Locale, Party, Renderer, SetupError, TaxLine};
 
 const OPERATION: &str = "render_invoice";
 
@@ -26,7 +27,7 @@ impl TypstRenderer {
 }
 
 impl InvoiceRenderer for TypstRenderer {
-    const TEMPLATE: &'static str = "invoice-1";
+    const TEMPLATE: &'static str = "invoice-2";
 
     async fn render(&self, document: Billed) -> Result<RenderedDocument, PortError> {
         let renderer = Arc::clone(&self.0);
@@ -46,7 +47,6 @@ fn translate(billed: &Billed) -> InvoiceDocument {
         Some(known) => Party { account_id: Some(account), ..party(known) },
         None => Party { name: account, ..Party::default() },
     };
-    let subtotal_minor = i128::from(invoice.subtotal.minor);
     InvoiceDocument {
         invoice_id: invoice.id.to_string(),
         invoice_number: billed.pinned.number.to_string(),
@@ -60,10 +60,11 @@ fn translate(billed: &Billed) -> InvoiceDocument {
         seller: party(&billed.seller),
         customer,
         lines: billed.lines.iter().map(|line| row(line, invoice.period)).collect(),
-        subtotal_minor,
-        taxes: Vec::new(),
-        total_minor: subtotal_minor,
-        locale: Locale::En,
+        adjustments: billed.adjustments.iter().map(adjustment).collect(),
+        subtotal_minor: invoice.subtotal.minor.into(),
+        taxes: billed.taxes.iter().map(tax).collect(),
+        total_minor: invoice.total.minor.into(),
+        locale: Locale::of(billed.locale.language()),
         daily: billed.daily_messages.iter().map(|(day, messages)| (day.date(), *messages)).collect(),
     }
 }
@@ -79,11 +80,37 @@ fn row(billed: &invoicing::DocumentLine, period: Month) -> DocumentLine {
         late: line.usage_month != period,
         operator: line.operator.to_string(),
         direction: line.direction.name().to_owned(),
-        pricing_model: billed.model.name().to_owned(),
+        unit: billed.unit,
         unit_price_micros: billed.unit_price.0,
         messages: line.messages,
         segments: line.segments,
-        amount_minor: i128::from(line.amount.minor),
-        description: None,
+        amount_minor: line.amount.minor.into(),
+    }
+}
+
+fn adjustment(billed: &invoicing::DocumentAdjustment) -> DocumentAdjustment {
+    let adjustment = &billed.adjustment;
+    let operator = match &billed.operator {
+        OperatorMatch::Any => None,
+        OperatorMatch::One(operator) => Some(operator.to_string()),
+    };
+    DocumentAdjustment {
+        usage_month: (adjustment.usage_month.year(), adjustment.usage_month.month()),
+        kind: adjustment.kind,
+        operator,
+        direction: billed.direction.name().to_owned(),
+        unit: billed.unit,
+        units: adjustment.units,
+        due_minor: adjustment.due.minor.into(),
+        amount_minor: adjustment.amount.minor.into(),
+        reason: adjustment.reason.clone(),
+    }
+}
+
+fn tax(billed: &invoicing::TaxLine) -> TaxLine {
+    TaxLine {
+        label: billed.name.clone(),
+        rate_percent: billed.rate.to_string(),
+        amount_minor: billed.amount.minor.into(),
     }
 }

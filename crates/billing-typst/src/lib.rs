@@ -3,6 +3,7 @@
 //! Decides how an invoice looks and how names, numbers and dates are written. Does not decide what an invoice says
 //! (numbers, amounts and dates come finished), and does not store or send it.
 
+mod adjustments;
 mod chart;
 mod document;
 mod error;
@@ -10,13 +11,14 @@ mod fonts;
 mod format;
 mod invoice_renderer;
 mod locale;
+mod pack;
 mod qr;
 mod renderer;
 mod text;
 mod view;
 mod world;
 
-pub use document::{DocumentLine, InvoiceDocument, Locale, Party, TaxLine};
+pub use document::{DocumentAdjustment, DocumentLine, InvoiceDocument, Locale, Party, TaxLine};
 pub use error::{RenderError, SetupError};
 pub use invoice_renderer::TypstRenderer;
 pub use renderer::{MAX_LINES, Renderer};

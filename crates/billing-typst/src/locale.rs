@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use billing_domain::pricing::{AdjustmentKind, ChargeUnit};
+
 use crate::document::Locale;
 use crate::error::SetupError;
 
@@ -14,6 +16,8 @@ pub(crate) struct Conventions {
     pub(crate) decimal_mark: String,
     pub(crate) group_mark: String,
     pub(crate) date: String,
+    /// First to last day of one month, in the place of the day.
+    pub(crate) days: String,
     pub(crate) month: String,
     pub(crate) months: [String; 12],
     pub(crate) months_short: [String; 12],
@@ -26,9 +30,27 @@ pub(crate) struct Conventions {
     pub(crate) payable: String,
     pub(crate) chart_alt: String,
     pub(crate) code_alt: String,
-    pub(crate) per_segment: String,
-    pub(crate) per_message: String,
+    per_segment: String,
+    per_message: String,
+    segments: String,
+    messages: String,
+    pub(crate) any_operator: String,
+    adjustments: Adjustments,
     pub(crate) labels: Labels,
+}
+
+/// What each kind of adjustment is called.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Adjustments {
+    correction: String,
+    graduated: String,
+    volume: String,
+    package: String,
+    free_units: String,
+    discount: String,
+    monthly_minimum: String,
+    monthly_fee: String,
 }
 
 /// The words that the template prints as they are.
@@ -43,36 +65,78 @@ pub(crate) struct Labels {
     currency: String,
     bill_to: String,
     amount_due: String,
+    in_your_favour: String,
     daily: String,
     charges: String,
+    adjustments: String,
     month: String,
     operator: String,
     direction: String,
-    model: String,
+    charged: String,
     unit_price: String,
     messages: String,
     segments: String,
     amount: String,
+    adjustment: String,
+    units: String,
+    due_so_far: String,
+    adjustments_are: String,
     pub(crate) subtotal: String,
     total: String,
     page: String,
-    table_summary: String,
+}
+
+impl Conventions {
+    /// What a unit price is for: `Per segment`.
+    pub(crate) fn per(&self, unit: ChargeUnit) -> &str {
+        match unit {
+            ChargeUnit::Segment => &self.per_segment,
+            ChargeUnit::Message => &self.per_message,
+        }
+    }
+
+    /// A number of units, with a place for the number: `{count} segments`.
+    pub(crate) fn counted(&self, unit: ChargeUnit) -> &str {
+        match unit {
+            ChargeUnit::Segment => &self.segments,
+            ChargeUnit::Message => &self.messages,
+        }
+    }
+
+    pub(crate) fn adjustment(&self, kind: AdjustmentKind) -> &str {
+        let names = &self.adjustments;
+        match kind {
+            AdjustmentKind::Correction => &names.correction,
+            AdjustmentKind::Graduated => &names.graduated,
+            AdjustmentKind::Volume => &names.volume,
+            AdjustmentKind::Package => &names.package,
+            AdjustmentKind::FreeUnits => &names.free_units,
+            AdjustmentKind::Discount => &names.discount,
+            AdjustmentKind::MonthlyMinimum => &names.monthly_minimum,
+            AdjustmentKind::MonthlyFee => &names.monthly_fee,
+        }
+    }
 }
 
 /// Every locale, read once.
 #[derive(Debug)]
 pub(crate) struct Locales {
     en: Conventions,
+    de: Conventions,
 }
 
 impl Locales {
     pub(crate) fn load() -> Result<Self, SetupError> {
-        Ok(Self { en: read(Locale::En, include_str!("../templates/locale/en.json"))? })
+        Ok(Self {
+            en: read(Locale::En, include_str!("../templates/locale/en.json"))?,
+            de: read(Locale::De, include_str!("../templates/locale/de.json"))?,
+        })
     }
 
     pub(crate) fn get(&self, locale: Locale) -> &Conventions {
         match locale {
             Locale::En => &self.en,
+            Locale::De => &self.de,
         }
     }
 }

@@ -8,10 +8,11 @@ use typst_pdf::{PdfOptions, PdfStandard, PdfStandards, Timestamp};
 use crate::document::InvoiceDocument;
 use crate::error::{RenderError, SetupError, joined};
 use crate::locale::Locales;
+use crate::pack::pack;
 use crate::view::View;
 use crate::world::{Desk, Workshop};
 
-/// The most lines that one document may hold. That many take about two seconds and 400 MB, 200 lines 50 ms and 50 MB.
+/// The most lines and adjustments that one document may hold. That many take about two seconds and 400 MB, 200 lines 50 ms and 50 MB.
 pub const MAX_LINES: usize = 5_000;
 
 /// Renders invoices. Holds the fonts, the template and the typesetter's library; make one and share it.
@@ -55,7 +56,7 @@ impl Renderer {
         if !warnings.is_empty() {
             tracing::warn!(document.invoice_number, warnings = joined(&warnings), "the template has warnings");
         }
-        typst_pdf::pdf(&pages, &options).map_err(|e| RenderError::Export {
+        typst_pdf::pdf(&pages, &options).map(pack).map_err(|e| RenderError::Export {
             invoice_number: document.invoice_number.clone(),
             diagnostics: joined(&e),
         })
@@ -64,7 +65,7 @@ impl Renderer {
     /// The pages before they are written as PDF.
     fn layout(&self, document: &InvoiceDocument) -> Result<Warned<PagedDocument>, RenderError> {
         let invoice_number = || document.invoice_number.clone();
-        let lines = document.lines.len();
+        let lines = document.lines.len() + document.adjustments.len();
         if lines > MAX_LINES {
             return Err(RenderError::TooManyLines { invoice_number: invoice_number(), lines, limit: MAX_LINES });
         }

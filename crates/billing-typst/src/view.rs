@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use crate::adjustments;
 use crate::chart::{self, Chart};
 use crate::document::{DocumentLine, InvoiceDocument, Party, TaxLine};
 use crate::error::RenderError;
@@ -18,9 +19,8 @@ const SENDER: Place = Place { max_chars: 60, max_word: 30_000 };
 const DETAIL: Place = Place { max_chars: 160, max_word: 22_000 };
 const NUMBER: Place = Place { max_chars: 64, max_word: 12_000 };
 const OPERATOR: Place = Place { max_chars: 64, max_word: 7_000 };
-const NOTE: Place = Place { max_chars: 200, max_word: 45_000 };
 const DIRECTION: Place = Place { max_chars: 16, max_word: 4_400 };
-const MODEL: Place = Place { max_chars: 32, max_word: 6_500 };
+const CHARGED: Place = Place { max_chars: 32, max_word: 6_500 };
 const TAX: Place = Place { max_chars: 80, max_word: 14_000 };
 const ID: Place = Place { max_chars: 64, max_word: 40_000 };
 
@@ -50,21 +50,24 @@ pub(crate) struct View<'a> {
     number: Text,
     replaces: Option<Text>,
     issued: String,
-    due: String,
+    /// None if there is nothing to pay.
+    due: Option<String>,
     period: String,
     currency: Text,
     seller: PartyView,
     customer: PartyView,
-    payable: String,
+    payable: Option<String>,
     id: Text,
     /// An SVG file.
     code: String,
     code_alt: String,
     chart: Option<Chart>,
     sections: Vec<Section>,
+    adjustments: Vec<adjustments::Row>,
     /// Subtotal and taxes: label and amount.
     sums: Vec<(Text, String)>,
     total: String,
+    in_your_favour: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -80,10 +83,10 @@ struct Section {
     rows: Vec<Row>,
 }
 
-/// Month, operator, direction, model, unit price, messages, segments, amount, note; and whether each of the first eight
-/// surely fits into one line of its column.
+/// Month, operator, direction, what is charged, unit price, messages, segments, amount; and whether each surely fits into
+/// one line of its column.
 #[derive(Debug, Serialize)]
-struct Row(String, Text, Text, Text, String, String, String, String, Option<Text>, bool);
+struct Row(String, Text, Text, Text, String, String, String, String, bool);
 
 impl<'a> View<'a> {
     pub(crate) fn new(document: &InvoiceDocument, fonts: &Fonts, c: &'a Conventions) -> Result<Self, RenderError> {
@@ -91,7 +94,9 @@ impl<'a> View<'a> {
         if document.minor_digits > MAX_MINOR_DIGITS {
             return Err(unprintable("minor digits"));
         }
-        if document.lines.iter().any(|line| !(1..=12).contains(&line.usage_month.1)) {
+        let months = document.lines.iter().map(|line| line.usage_month);
+        let mut months = months.chain(document.adjustments.iter().map(|adjustment| adjustment.usage_month));
+        if months.any(|(_, month)| !(1..=12).contains(&month)) {
             return Err(unprintable("usage month"));
         }
         if document.taxes.len() > MAX_TAXES {
@@ -104,6 +109,7 @@ impl<'a> View<'a> {
         let total = format!("{}{NO_BREAK_SPACE}{}", currency.as_str(), format::breakable(total, MAX_TOTAL, c));
         let seller = party(&document.seller, fonts, c);
         let id = text(&document.invoice_id, ID);
+        let due = (document.total_minor > 0).then(|| format::date(document.due_date, c));
         Ok(Self {
             lang: &c.lang,
             labels: &c.labels,
@@ -115,17 +121,19 @@ impl<'a> View<'a> {
                 .as_deref()
                 .map(|replaced| text(&fill(&c.replaces, &[("number", replaced)]), NUMBER)),
             issued: format::date(document.issue_date, c),
-            due: format::date(document.due_date, c),
             period: format::period(document.period_start, document.period_end, c),
             total,
             seller,
             customer: party(&document.customer, fonts, c),
-            payable: fill(&c.payable, &[("date", &format::date(document.due_date, c))]),
+            payable: due.as_deref().map(|date| fill(&c.payable, &[("date", date)])),
+            due,
             code: qr::svg(&document.invoice_id).ok_or_else(|| unprintable("invoice id"))?,
             code_alt: fill(&c.code_alt, &[("id", id.as_str())]),
             chart: chart::chart(&document.daily, document.period_start, document.period_end, c),
             sections: sections(document, fonts, c),
+            adjustments: adjustments::rows(document, fonts, c),
             sums: sums(document, fonts, c),
+            in_your_favour: document.total_minor < 0,
             number,
             currency,
             id,
@@ -174,15 +182,10 @@ fn sections(document: &InvoiceDocument, fonts: &Fonts, c: &Conventions) -> Vec<S
 }
 
 fn row(line: &DocumentLine, price: &str, minor_digits: u8, fonts: &Fonts, c: &Conventions) -> Row {
-    let model = match line.pricing_model.as_str() {
-        "PER_SEGMENT" => &c.per_segment,
-        "FLAT_PER_MESSAGE" => &c.per_message,
-        other => other,
-    };
     let operator = clean(fonts, &line.operator, OPERATOR);
     let direction = clean(fonts, &line.direction, DIRECTION);
-    let model = clean(fonts, model, MODEL);
-    let texts = [(&operator, OPERATOR), (&direction, DIRECTION), (&model, MODEL)];
+    let charged = clean(fonts, c.per(line.unit), CHARGED);
+    let texts = [(&operator, OPERATOR), (&direction, DIRECTION), (&charged, CHARGED)];
     let numbers = [
         (format::breakable(price.to_owned(), MAX_PRICE, c), MAX_PRICE),
         (format::breakable(format::count(line.messages, c), MAX_COUNT, c), MAX_COUNT),
@@ -191,10 +194,9 @@ fn row(line: &DocumentLine, price: &str, minor_digits: u8, fonts: &Fonts, c: &Co
     ];
     let flat = texts.iter().all(|(text, place)| text.fits_line(fonts, *place))
         && numbers.iter().all(|(number, fits)| number.chars().count() <= *fits);
-    let note = line.description.as_deref().map(|note| clean(fonts, note, NOTE));
     let month = format::month_short(line.usage_month, c);
     let [price, messages, segments, amount] = numbers.map(|(number, _)| number);
-    Row(month, operator, direction, model, price, messages, segments, amount, note, flat)
+    Row(month, operator, direction, charged, price, messages, segments, amount, flat)
 }
 
 fn sums(document: &InvoiceDocument, fonts: &Fonts, c: &Conventions) -> Vec<(Text, String)> {

@@ -93,13 +93,13 @@ async fn invoices(stage: &mut Stage) -> Result<()> {
     let announced = issued + u64::try_from(void).unwrap_or_default();
     let is_told = |seen: &u64| *seen == announced;
     let told = stage.look(ANNOUNCED_WITHIN, async |stage| stage.stream.announced().await, is_told).await?;
-    let wrong_subtotals = stage.database.wrong_subtotals().await?;
+    let wrong_totals = stage.database.wrong_totals().await?;
     head(stage, "invoices", &["found", "expected"]);
     for (what, found, expected) in [
         ("lines of valid invoices", count(lines.len()), count(expected.len())),
         ("  that differ from the model", count(different), count(0)),
         ("invoices without a number", count(all - issued), count(0)),
-        ("subtotals that are not Σ rounded lines", count(wrong_subtotals), count(0)),
+        ("totals that do not add up", count(wrong_totals), count(0)),
         ("holes in the numbers", count(holes(&numbered)), count(0)),
         ("announced on BILLING_INVOICES", count(told), count(announced)),
     ] {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::cast::{Account, ENTERPRISE, LATECOMER, NAMELESS, NEGOTIATED, TWO_CURRENCIES};
 use super::model::{Sums, World};
@@ -15,22 +15,28 @@ use super::stage::Stage;
 
 /// The accounts that are shown; all are compared.
 const SHOWN: [usize; 5] = [ENTERPRISE, LATECOMER, NEGOTIATED, TWO_CURRENCIES, NAMELESS];
+const ACCOUNTS: &str = "/v1/admin/pricing/accounts";
 /// How far a replica may be behind.
 const REPLICA: Duration = Duration::from_secs(10);
 
 /// Enters names and addresses for the invoices, but for one account.
 pub(crate) async fn enter_names(stage: &mut Stage) -> Result<()> {
-    stage.screen.step("Names and addresses of the customers");
+    stage.screen.step("Names and addresses of the customers, through the REST API");
     let world = Arc::clone(&stage.world);
     let first_day = world.period.day(1);
     let mut entered = 0;
     for account in &world.accounts {
         if let Some(party) = &account.party {
-            stage.database.name(account.id, party, &first_day).await?;
+            let body = json!({
+                "legalName": party.name, "address": party.address, "taxId": party.tax_id, "effectiveFrom": first_day,
+            });
+            stage.rest.patch(Who::BillingAdmin, &format!("{ACCOUNTS}/{}", account.id), &body).await?;
             entered += 1;
         }
     }
-    stage.screen.say("Customer names are loaded into the database: the platform's customer records are their home.");
+    stage
+        .screen
+        .say("Their tiers and currencies were learned from the messages; what invoices print is entered by staff.");
     let what =
         format!("{entered} customers have a name, some in Dari and Pashto; one has none: its id will be printed");
     stage.screen.check(true, &what);

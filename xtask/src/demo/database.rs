@@ -6,8 +6,6 @@ use anyhow::{Context, Result};
 use tokio_postgres::{Client, NoTls, Row};
 use uuid::Uuid;
 
-use super::cast::Party;
-
 /// A connection.
 pub(crate) struct Database {
     client: Client,
@@ -86,18 +84,6 @@ impl Database {
         self.rows(sql).await?.iter().map(|row| Ok((row.try_get(0)?, unsigned(row.try_get(1)?)?))).collect()
     }
 
-    /// Enters what invoices print of an account.
-    pub(crate) async fn name(&self, account: Uuid, party: &Party, from: &str) -> Result<()> {
-        let sql = "INSERT INTO billing.account_parties
-                (account_id, tenant_id, effective_from, legal_name, address, tax_id)
-            SELECT account_id, tenant_id, $2::text::date, $3, $4, $5 FROM billing.accounts
-            WHERE account_id = $1::text::uuid";
-        let account = account.to_string();
-        let inserted = self.client.execute(sql, &[&account, &from, &party.name, &party.address, &party.tax_id]).await;
-        anyhow::ensure!(inserted.context("cannot enter a name")? == 1, "the service does not know account {account}");
-        Ok(())
-    }
-
     /// Exact amounts by currency of `from`, a table or a join of them, whose columns are `currency` and `micros`.
     pub(crate) async fn micros(&self, from: &str) -> Result<BTreeMap<String, i128>> {
         let sql = format!("SELECT currency, sum(micros)::text FROM ({from}) AS amounts GROUP BY currency");
@@ -130,13 +116,17 @@ impl Database {
     }
 
     /// Invoices that do not add up: of any status.
-    pub(crate) async fn wrong_subtotals(&self) -> Result<u64> {
+    pub(crate) async fn wrong_totals(&self) -> Result<u64> {
         self.count(
-            "SELECT count(*) FROM billing.invoices i LEFT JOIN (
-                SELECT invoice_id, sum(amount_minor) AS amount, sum(messages) AS messages, sum(segments) AS segments
-                FROM billing.invoice_lines GROUP BY invoice_id) l ON l.invoice_id = i.id
-            WHERE (l.amount, l.messages, l.segments) IS DISTINCT FROM
-                (i.subtotal_minor::numeric, i.total_messages::numeric, i.total_segments::numeric)",
+            "SELECT count(*) FROM billing.invoices i
+            CROSS JOIN LATERAL (SELECT coalesce(sum(amount_minor), 0) AS amount, coalesce(sum(messages), 0) AS messages,
+                coalesce(sum(segments), 0) AS segments FROM billing.invoice_lines WHERE invoice_id = i.id) l
+            CROSS JOIN LATERAL (SELECT coalesce(sum(amount_minor), 0) AS amount
+                FROM billing.invoice_adjustments WHERE invoice_id = i.id) a
+            CROSS JOIN LATERAL (SELECT coalesce(sum(amount_minor), 0) AS amount
+                FROM billing.invoice_taxes WHERE invoice_id = i.id) t
+            WHERE (l.amount + a.amount, l.amount + a.amount + t.amount, l.messages, l.segments) IS DISTINCT FROM
+                (i.subtotal_minor::numeric, i.total_minor::numeric, i.total_messages::numeric, i.total_segments::numeric)",
         )
         .await
     }

@@ -75,6 +75,11 @@ impl Rest {
         json_of(path, self.send(who, Method::POST, path, Some(body), "application/json").await?).await
     }
 
+    /// The JSON answer to a JSON body that changes something.
+    pub(crate) async fn patch(&self, who: Who<'_>, path: &str, body: &Value) -> Result<Value> {
+        json_of(path, self.send(who, Method::PATCH, path, Some(body), "application/json").await?).await
+    }
+
     /// Only the status of the answer.
     pub(crate) async fn status(&self, who: Who<'_>, method: Method, path: &str, body: Option<&Value>) -> Result<u16> {
         Ok(self.send(who, method, path, body, "application/json").await?.status().as_u16())

@@ -120,6 +120,28 @@ impl Stack {
         }
     }
 
+    /// Starts only what recording usage needs: PostgreSQL that waits for the disk, with or without a replica, so many
+    /// nodes of NATS, and Redis. Nothing of ours runs on it. On failure and on a signal nothing is left running.
+    pub(crate) async fn up_for_bench(dir: PathBuf, has_replica: bool, nats_nodes: usize) -> Result<Self> {
+        let servers = setup::servers(&tree::root())?;
+        let lock = Lock::take(&dir)?;
+        let work = async {
+            stop::stop(&dir, Data::Remove).await?;
+            clear_logs(&dir)?;
+            let mut site = Site::new(dir.clone(), servers, false, State::new(postgres::home(&dir)?)?)?;
+            (site.has_replica, site.nats_nodes) = (has_replica, nats_nodes);
+            tokio::try_join!(postgres::up(&site), redis::up(&site), nats::up(&site))?;
+            Ok(Info::of(&site))
+        };
+        match unless_interrupted(work).await {
+            Ok(info) => Ok(Self { dir, _lock: lock, info }),
+            Err(error) => {
+                stop::stop(&dir, Data::Remove).await?;
+                Err(error)
+            }
+        }
+    }
+
     /// Stops everything and removes the data.
     pub(crate) async fn down(self) -> Result<()> {
         stop::stop(&self.dir, Data::Remove).await.map(drop)

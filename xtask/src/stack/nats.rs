@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use async_nats::jetstream;
 use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
+use futures::future::try_join_all;
 
 use super::site::{Site, server_command};
 
 /// Names of the nodes.
-const NODES: [&str; 3] = ["nats-1", "nats-2", "nats-3"];
+pub(crate) const NODES: [&str; 3] = ["nats-1", "nats-2", "nats-3"];
 
 const STREAM: &str = "BILLING_EVENTS";
 const SUBJECT: &str = "billing.events";
@@ -18,15 +19,18 @@ const CLUSTER_LIMIT: Duration = Duration::from_secs(60);
 
 /// Starts the nodes and waits until `JetStream` answers. True if any had to be started.
 pub(crate) async fn up(site: &Site) -> Result<bool> {
-    let [one, two, three] = NODES;
-    let (one, two, three) = tokio::try_join!(start(site, one), start(site, two), start(site, three))?;
+    let started = try_join_all(nodes(site).map(|name| start(site, name))).await?;
     settle(site).await?;
-    Ok(one || two || three)
+    Ok(started.contains(&true))
 }
 
 /// `nats://…` of each node.
 pub(crate) fn urls(site: &Site) -> Vec<String> {
-    NODES.iter().map(|name| format!("nats://{}", site.address(name))).collect()
+    nodes(site).map(|name| format!("nats://{}", site.address(name))).collect()
+}
+
+fn nodes(site: &Site) -> impl Iterator<Item = &'static str> {
+    NODES.into_iter().take(site.nats_nodes)
 }
 
 async fn start(site: &Site, name: &str) -> Result<bool> {
@@ -47,15 +51,19 @@ async fn start(site: &Site, name: &str) -> Result<bool> {
 
 fn config(site: &Site, name: &str) -> Result<String> {
     let routes = NODES.map(|other| format!("\"nats://{}\"", site.address(&format!("{other}-route")))).join(", ");
+    let route = site.address(&format!("{name}-route"));
+    let cluster = match site.nats_nodes {
+        1 => String::new(),
+        _ => format!("cluster {{ name: billing, listen: \"{route}\", no_advertise: true, routes: [{routes}] }}\n"),
+    };
     Ok(format!(
         "server_name: {name}\n\
          listen: \"{listen}\"\n\
          max_payload: {MESSAGE_BYTES_MAX}\n\
          jetstream {{ store_dir: \"{store}\", max_memory_store: 256MB, max_file_store: 8GB }}\n\
-         cluster {{ name: billing, listen: \"{route}\", no_advertise: true, routes: [{routes}] }}\n",
+         {cluster}",
         listen = site.address(name),
         store = site.folder(name)?.join("jetstream").display(),
-        route = site.address(&format!("{name}-route")),
     ))
 }
 
@@ -82,19 +90,19 @@ async fn is_settled(site: &Site, mut jetstream: jetstream::Context) -> Result<bo
         jetstream.query_account().await.context("no leader of the cluster")?;
         return Ok(true);
     }
-    let stream = jetstream.get_or_create_stream(stream()).await.context("cannot create the stream")?;
+    let stream = jetstream.get_or_create_stream(stream(site.nats_nodes)).await.context("cannot create the stream")?;
     let info = stream.get_info().await.context("no leader of the stream")?;
     let replicas = info.cluster.map(|cluster| cluster.replicas).unwrap_or_default();
-    Ok(replicas.len() + 1 == NODES.len() && replicas.iter().all(|replica| replica.current))
+    Ok(replicas.len() + 1 == site.nats_nodes && replicas.iter().all(|replica| replica.current))
 }
 
-fn stream() -> Config {
+fn stream(nodes: usize) -> Config {
     Config {
         name: STREAM.to_owned(),
         subjects: vec![SUBJECT.to_owned()],
         retention: RetentionPolicy::WorkQueue,
         storage: StorageType::File,
-        num_replicas: NODES.len(),
+        num_replicas: nodes,
         max_age: Duration::from_hours(48),
         duplicate_window: Duration::from_mins(2),
         max_message_size: MESSAGE_BYTES_MAX,

@@ -81,6 +81,9 @@ pub(crate) async fn up(site: &Site) -> Result<bool> {
     }
     let primary_started = start(site, "postgres", &primary, user).await?;
     prepare(site).await?;
+    if !site.has_replica {
+        return Ok(primary_started);
+    }
     let replica = home.join("replica");
     if !replica.exists() {
         copy(site, &replica, user).await?;

@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use super::nats;
 use super::process::{Process, becomes_true};
 use super::state::{Launched, Secrets, State, is_free};
 use crate::setup::Servers;
@@ -30,6 +31,10 @@ pub(crate) struct Site {
     pub(crate) servers: Servers,
     /// Servers for tests: nothing but the servers, and no care for a power cut.
     pub(crate) services_only: bool,
+    /// Whether PostgreSQL has a replica.
+    pub(crate) has_replica: bool,
+    /// Nodes of the NATS cluster; one is a server by itself.
+    pub(crate) nats_nodes: usize,
     state: RefCell<State>,
 }
 
@@ -37,7 +42,8 @@ impl Site {
     pub(crate) fn new(dir: PathBuf, servers: Servers, services_only: bool, state: State) -> Result<Self> {
         fs::create_dir_all(dir.join("logs")).with_context(|| format!("cannot create {}", dir.display()))?;
         state.save(&dir)?;
-        Ok(Self { dir, servers, services_only, state: RefCell::new(state) })
+        let state = RefCell::new(state);
+        Ok(Self { dir, servers, services_only, has_replica: true, nats_nodes: nats::NODES.len(), state })
     }
 
     /// The loopback port of this name.

@@ -8,8 +8,8 @@ const DOMAIN: &str = "billing-domain";
 const RUNTIME: &str = "billing-runtime";
 const TESTING: &str = "billing-testing";
 
-/// Types for values: errors, a calendar, identifiers, currencies.
-const OUTSIDE_OF_DOMAIN: [&str; 4] = ["iso_currency", "jiff", "thiserror", "uuid"];
+/// Types for values: errors, a calendar, identifiers, currencies; and the hash of the price book.
+const OUTSIDE_OF_DOMAIN: [&str; 5] = ["iso_currency", "jiff", "rustc-hash", "thiserror", "uuid"];
 
 /// Checks one package; `path` and `manifest` are those of its `Cargo.toml`.
 pub(super) fn check(package: &Package, path: &str, manifest: &str) -> Vec<Finding> {

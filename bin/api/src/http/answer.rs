@@ -10,6 +10,9 @@ use super::problem::Problem;
 /// The media type of documents.
 pub(crate) const PDF: &str = "application/pdf";
 
+/// How many rows a CSV file leaves out.
+pub(crate) const LEFT_OUT: &str = "X-Left-Out";
+
 /// Data about money.
 const PRIVATE: (actix_web::http::header::HeaderName, &str) = (CACHE_CONTROL, "private, no-store");
 
@@ -38,6 +41,17 @@ pub(crate) fn pdf(file_name: &str, sha256: [u8; 32], bytes: Vec<u8>) -> HttpResp
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{file_name}\"")))
         .insert_header((ETAG, format!("\"{tag}\"")))
         .content_type(PDF);
+    response.body(bytes)
+}
+
+/// 200 with a CSV file to be saved, and how many rows it leaves out.
+pub(crate) fn csv(file_name: &str, left_out: usize, bytes: Vec<u8>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header(PRIVATE)
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{file_name}\"")))
+        .insert_header((LEFT_OUT, left_out.to_string()))
+        .content_type("text/csv; charset=utf-8; header=present");
     response.body(bytes)
 }
 

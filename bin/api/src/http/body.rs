@@ -1,4 +1,5 @@
-//! Reading a JSON body: its media type, at most 64 KiB, within 10 seconds, one flat object without doubled names.
+//! Reading a body. JSON: its media type, at most 64 KiB, within 10 seconds, one object. Doubled names stay, to be refused.
+//! A CSV file: at most 20 MiB, within a minute; what is in it is the route's to read.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,8 +8,9 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use actix_web::web::BytesMut;
 use futures::StreamExt;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use serde_json::Number;
 
 use super::fields::{Fields, Given};
 use super::problem::{Kind, Place, Problem};
@@ -16,12 +18,15 @@ use super::problem::{Kind, Place, Problem};
 /// Bytes.
 const BODY_MAX: usize = 64 * 1024;
 const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+/// Of a deck. Bytes.
+const DECK_MAX: usize = 20 * 1024 * 1024;
+const DECK_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// A body as fields, and in the one form that the same content always has.
 pub(crate) struct JsonBody {
     /// To be read by the route.
     pub(crate) fields: Fields,
-    /// The same fields sorted by name, as JSON without space: what an idempotency key stands for.
+    /// The same sorted by name, as JSON without space: what an idempotency key stands for.
     pub(crate) canonical: Vec<u8>,
 }
 
@@ -30,50 +35,72 @@ pub(crate) struct JsonBody {
 /// # Errors
 /// 415, 413, 408 and 400, in this order.
 pub(crate) async fn read_json(headers: &HeaderMap, payload: Payload) -> Result<JsonBody, Problem> {
-    if !is_json(headers) {
+    if !is_of_type(headers, "application/json") {
         return Err(Kind::MediaType.into());
     }
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > BODY_MAX) {
-        return Err(Kind::TooLarge.into());
-    }
-    let bytes = tokio::time::timeout(BODY_TIME_MAX, collect(payload)).await.map_err(|_| Kind::Timeout)??;
-    let Members(members) = serde_json::from_slice(&bytes).map_err(|error| {
+    let bytes = collect(headers, payload, BODY_MAX, BODY_TIME_MAX, || Kind::TooLarge.into()).await?;
+    let whole: Given = serde_json::from_slice(&bytes).map_err(|error| {
         Problem::with(Kind::Malformed, format!("the body is not a JSON object: {}", place_of(&error)))
     })?;
-    let mut sorted: Vec<_> = members.iter().map(|(name, value)| (name, value)).collect();
-    sorted.sort_by_key(|(name, _)| *name);
-    let canonical = serde_json::to_vec(&sorted).unwrap_or_default();
-    let given = members.into_iter().map(|(name, value)| (name, given(value))).collect();
-    Ok(JsonBody { fields: Fields::new(Place::Body, given), canonical })
+    let canonical = serde_json::to_vec(&whole).unwrap_or_default();
+    let Given::Object(members) = whole else {
+        return Err(Problem::with(Kind::Malformed, "the body is JSON, but not an object"));
+    };
+    Ok(JsonBody { fields: Fields::new(Place::Body, members), canonical })
 }
 
-/// `application/json`, in UTF-8 if it says in what.
-fn is_json(headers: &HeaderMap) -> bool {
+/// Reads the whole body of a CSV file, of at most 20 MiB.
+///
+/// # Errors
+/// 415, 413, 408 and 400, in this order.
+pub(crate) async fn read_csv(headers: &HeaderMap, payload: Payload) -> Result<BytesMut, Problem> {
+    if !is_of_type(headers, "text/csv") {
+        return Err(Problem::with(Kind::MediaType, "send the body as text/csv, in UTF-8"));
+    }
+    let too_large = || Problem::with(Kind::TooLarge, "a deck has at most 20 MiB");
+    collect(headers, payload, DECK_MAX, DECK_TIME_MAX, too_large).await
+}
+
+/// The media type, in UTF-8 if it says in what.
+fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
     let mut values = headers.get_all(CONTENT_TYPE);
     let (Some(value), None) = (values.next(), values.next()) else { return false };
     let Ok(text) = value.to_str() else { return false };
     let mut parts = text.split(';').map(str::trim);
-    let media_type = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
+    let is_named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(media_type));
     let utf8 = |parameter: &str| match parameter.split_once('=') {
         Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
             value.trim_matches('"').eq_ignore_ascii_case("utf-8")
         }
         _ => true,
     };
-    media_type && parts.all(utf8)
+    is_named && parts.all(utf8)
 }
 
-async fn collect(mut payload: Payload) -> Result<BytesMut, Problem> {
-    let mut bytes = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Problem::with(Kind::Malformed, "the body broke off"))?;
-        if bytes.len() + chunk.len() > BODY_MAX {
-            return Err(Kind::TooLarge.into());
-        }
-        bytes.extend_from_slice(&chunk);
+/// Never holds more than `max` bytes and a chunk.
+async fn collect(
+    headers: &HeaderMap,
+    mut payload: Payload,
+    max: usize,
+    time_max: Duration,
+    too_large: fn() -> Problem,
+) -> Result<BytesMut, Problem> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > max) {
+        return Err(too_large());
     }
-    Ok(bytes)
+    let collect = async {
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|_| Problem::with(Kind::Malformed, "the body broke off"))?;
+            if bytes.len() + chunk.len() > max {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    };
+    tokio::time::timeout(time_max, collect).await.map_err(|_| Kind::Timeout)?
 }
 
 /// Where a body stops being JSON, without what it holds.
@@ -81,38 +108,81 @@ fn place_of(error: &serde_json::Error) -> String {
     format!("line {}, column {}", error.line(), error.column())
 }
 
-fn given(value: Value) -> Given {
-    match value {
-        Value::String(text) => Given::Text(text),
-        Value::Null => Given::Null,
-        Value::Number(_) => Given::Other("a number"),
-        Value::Bool(_) => Given::Other("a boolean"),
-        Value::Array(_) => Given::Other("an array"),
-        Value::Object(_) => Given::Other("an object"),
+/// Objects sorted by name, so that the same content always is the same text.
+impl Serialize for Given {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Number(number) => number.serialize(serializer),
+            Self::List(entries) => entries.serialize(serializer),
+            Self::Object(members) => {
+                let mut sorted: Vec<_> = members.iter().collect();
+                sorted.sort_by_key(|(name, _)| name);
+                let mut map = serializer.serialize_map(Some(sorted.len()))?;
+                for (name, value) in sorted {
+                    map.serialize_entry(name, value)?;
+                }
+                map.end()
+            }
+        }
     }
 }
 
-/// The members of a JSON object in their order, doubled names included; its depth is bounded by the JSON library.
-struct Members(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Members {
+/// Keeps the members of objects in their order, doubled names included; the JSON library bounds its depth.
+impl<'de> Deserialize<'de> for Given {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Members;
+        deserializer.deserialize_any(Anything)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
+struct Anything;
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
+impl<'de> Visitor<'de> for Anything {
+    type Value = Given;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Given, E> {
+        Ok(Given::Text(text.to_owned()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Given, E> {
+        Ok(Given::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Given, E> {
+        Ok(Given::Bool(value))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Given, E> {
+        Ok(Given::Number(number.into()))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Given, E> {
+        Ok(Given::Number(number.into()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Given, E> {
+        Ok(Number::from_f64(number).map_or(Given::Null, Given::Number))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Given, A::Error> {
+        let mut list = Vec::new();
+        while let Some(entry) = entries.next_element()? {
+            list.push(entry);
         }
-        deserializer.deserialize_map(InOrder)
+        Ok(Given::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Given, A::Error> {
+        let mut object = Vec::new();
+        while let Some(member) = members.next_entry()? {
+            object.push(member);
+        }
+        Ok(Given::Object(object))
     }
 }

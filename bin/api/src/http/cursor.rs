@@ -13,7 +13,7 @@ const HASH: usize = 8;
 
 /// What a list's rows are ordered by.
 pub(crate) trait Key: Sized {
-    /// Always of one length.
+    /// In one way only.
     fn to_bytes(&self) -> Vec<u8>;
 
     /// The key of those bytes, if there is one.
@@ -27,6 +27,18 @@ impl Key for Uuid {
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Self::from_slice(bytes).ok()
+    }
+}
+
+/// A place in a list of which the store alone knows the order.
+impl Key for String {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        // PostgreSQL takes no NUL in a text.
+        Self::from_utf8(bytes.to_vec()).ok().filter(|text| !text.contains('\0'))
     }
 }
 

@@ -46,6 +46,8 @@ pub(crate) enum Kind {
     RatedUsage,
     /// The row cannot be changed any more.
     Ended,
+    /// The account has another tenant.
+    OtherTenant,
     /// The invoice cannot be declared void any more, or not yet.
     NotVoidable,
     /// The invoice has no document yet.
@@ -62,7 +64,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// The whole catalogue.
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Malformed,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -73,6 +75,7 @@ impl Kind {
         Self::CostOverlap,
         Self::RatedUsage,
         Self::Ended,
+        Self::OtherTenant,
         Self::NotVoidable,
         Self::DocumentNotReady,
         Self::TooLarge,
@@ -97,6 +100,7 @@ impl Kind {
             Self::CostOverlap => (409, "cost-overlap", "Another operator cost is in force"),
             Self::RatedUsage => (409, "rated-usage", "Usage has already been rated"),
             Self::Ended => (409, "ended", "No longer in force"),
+            Self::OtherTenant => (409, "other-tenant", "The account has another tenant"),
             Self::NotVoidable => (409, "not-voidable", "The invoice cannot be declared void"),
             Self::DocumentNotReady => (409, "document-not-ready", "The document is not ready"),
             Self::TooLarge => (413, "too-large", "The body is too large"),
@@ -149,6 +153,7 @@ impl Kind {
                 "this version has ended, was cancelled or has been replaced; change the version in force, or create \
                  another one"
             }
+            Self::OtherTenant => "an account has one tenant for ever; leave tenantId out, or check the account's id",
             Self::NotVoidable => "an invoice is declared void once, when it is issued or has at least its number",
             Self::DocumentNotReady => "the invoice is not issued yet; try again after the time that Retry-After names",
             Self::TooLarge => "a body has at most 65536 bytes",
@@ -234,6 +239,11 @@ impl Problem {
     /// Values that were refused.
     pub(crate) fn refused(kind: Kind, errors: Vec<FieldError>) -> Self {
         Self { errors, ..Self::from(kind) }
+    }
+
+    /// Values that were refused, with a sentence of its own.
+    pub(crate) fn listing(kind: Kind, detail: String, errors: Vec<FieldError>) -> Self {
+        Self { errors, ..Self::with(kind, detail) }
     }
 
     /// A failure of ours, with what is to be logged.

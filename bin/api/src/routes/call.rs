@@ -3,14 +3,14 @@
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
-use actix_web::web::{Data, Query};
+use actix_web::web::{BytesMut, Data, Query};
 use billing_domain::AccountId;
 use billing_domain::ports::AdminAction;
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::auth::Caller;
-use crate::http::body::{JsonBody, read_json};
+use crate::http::body::{JsonBody, read_csv, read_json};
 use crate::http::fields::{Fields, Given, uuid};
 use crate::http::idempotency;
 use crate::http::problem::{Kind, Place, Problem};
@@ -76,6 +76,15 @@ impl<S: Store> Call<S> {
     pub(crate) async fn body(&mut self) -> Result<JsonBody, Problem> {
         let payload = std::mem::replace(&mut self.payload, Payload::None);
         read_json(self.request.headers(), payload).await
+    }
+
+    /// The body as a CSV file; it can be read once.
+    ///
+    /// # Errors
+    /// 415, 413, 408 and 400.
+    pub(crate) async fn csv_body(&mut self) -> Result<BytesMut, Problem> {
+        let payload = std::mem::replace(&mut self.payload, Payload::None);
+        read_csv(self.request.headers(), payload).await
     }
 
     /// Who does something now, for the audit log.

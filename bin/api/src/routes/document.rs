@@ -16,11 +16,12 @@ use utoipa::openapi::{
 };
 
 use super::access::Scope;
-use crate::http::answer::PDF;
+use crate::http::answer::{LEFT_OUT, PDF};
 use crate::http::idempotency::IDEMPOTENCY_KEY;
 use crate::http::problem::{Kind, PROBLEM_JSON, ProblemDocument};
 
 const JSON: &str = "application/json";
+const CSV: &str = "text/csv";
 const TOKEN: &str = "token";
 const UUID_EXAMPLE: &str = "01928c3e-5a7b-7c1d-9e2f-3a4b5c6d7e8f";
 /// Any guarded route may answer these.
@@ -53,6 +54,13 @@ impl Operation {
     /// An optional query parameter.
     pub(crate) fn parameter(self, name: &str, schema: Schema, description: &str) -> Self {
         self.with(parameter(ParameterIn::Query, name, schema, description))
+    }
+
+    /// A query parameter that must be given.
+    pub(crate) fn required_parameter(self, name: &str, schema: Schema, description: &str) -> Self {
+        let mut parameter = parameter(ParameterIn::Query, name, schema, description);
+        parameter.required = Required::True;
+        self.with(parameter)
     }
 
     /// The `{id}` of the path.
@@ -90,6 +98,16 @@ impl Operation {
     pub(crate) fn body<T: ToSchema + Serialize>(mut self, example: &T) -> Self {
         let content = self.content(example);
         let body = RequestBodyBuilder::new().content(JSON, content).required(Some(Required::True)).build();
+        self.builder = self.builder.request_body(Some(body));
+        self.kinds.extend(EVERY_BODY);
+        self
+    }
+
+    /// The CSV file that it takes.
+    pub(crate) fn body_csv(mut self, example: &str) -> Self {
+        let schema = ObjectBuilder::new().schema_type(Type::String).build();
+        let content = ContentBuilder::new().schema(Some(schema)).example(Some(json!(example))).build();
+        let body = RequestBodyBuilder::new().content(CSV, content).required(Some(Required::True)).build();
         self.builder = self.builder.request_body(Some(body));
         self.kinds.extend(EVERY_BODY);
         self
@@ -141,6 +159,18 @@ impl Operation {
     /// A page.
     pub(crate) fn answers_html(self, status: u16, description: &str, example: Value) -> Self {
         self.answers_as(status, "text/html", Type::String, description, example)
+    }
+
+    /// A CSV file.
+    pub(crate) fn answers_csv(mut self, description: &str, example: &str) -> Self {
+        let schema = ObjectBuilder::new().schema_type(Type::String).build();
+        let content = ContentBuilder::new().schema(Some(schema)).example(Some(json!(example))).build();
+        let count = ObjectBuilder::new().schema_type(Type::Integer).build();
+        let says = "How many rows a deck cannot show.";
+        let left_out = HeaderBuilder::new().schema(Some(count)).description(Some(says)).build();
+        let response = ResponseBuilder::new().description(description).content(CSV, content);
+        self.builder = self.builder.response("200", response.header(LEFT_OUT, left_out).build());
+        self
     }
 
     /// The problems that it may answer, beyond those that every route of its sort may.

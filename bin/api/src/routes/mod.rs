@@ -1,7 +1,10 @@
 //! The routes: one table, and a folder for each resource.
 
 mod access;
+mod accounts;
 mod call;
+mod corrections;
+mod decks;
 mod dispatch;
 mod document;
 mod health;
@@ -11,6 +14,7 @@ mod operator_costs;
 mod outcome;
 mod pages;
 mod pricing;
+mod pricing_questions;
 mod table;
 mod terms;
 mod usage;

@@ -16,6 +16,8 @@ pub(super) fn done<T>(outcome: ChangeOutcome<T>, overlap: Kind) -> Result<T, Pro
         ChangeOutcome::Refused(Refusal::RatedUsage) => Kind::RatedUsage,
         ChangeOutcome::Refused(Refusal::Ended) => Kind::Ended,
         ChangeOutcome::Refused(Refusal::KeyReused) => Kind::KeyReused,
+        // Named by field where corrections are made.
+        ChangeOutcome::Refused(Refusal::Correction(_)) => Kind::Invalid,
     };
     Err(kind.into())
 }

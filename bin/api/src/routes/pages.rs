@@ -113,9 +113,10 @@ fn write_operation(html: &mut String, method: &str, path: &str, operation: &Valu
         }
         html.push_str("</table>");
     }
-    let body = &operation["requestBody"]["content"]["application/json"]["example"];
-    if !body.is_null() {
-        let _ = write!(html, "<h3>Body</h3>{}", pretty(body));
+    let bodies = operation["requestBody"]["content"].as_object();
+    for (media, body) in bodies.into_iter().flatten() {
+        let shown = body["example"].as_str().map_or_else(|| pretty(&body["example"]), preformatted);
+        let _ = write!(html, "<h3>Body</h3><p><code>{media}</code></p>{shown}");
     }
     for (status, response) in operation["responses"].as_object().into_iter().flatten() {
         let _ = write!(html, "<details><summary><b>{status}</b> {}</summary>", escaped(&response["description"]));
@@ -131,7 +132,11 @@ fn write_operation(html: &mut String, method: &str, path: &str, operation: &Valu
 }
 
 fn pretty(value: &Value) -> String {
-    format!("<pre>{}</pre>", escape(&serde_json::to_string_pretty(value).unwrap_or_default()))
+    preformatted(&serde_json::to_string_pretty(value).unwrap_or_default())
+}
+
+fn preformatted(text: &str) -> String {
+    format!("<pre>{}</pre>", escape(text))
 }
 
 fn escaped(text: &Value) -> String {

@@ -10,7 +10,7 @@ use futures::future::LocalBoxFuture;
 use super::access::{Reach, Scope};
 use super::call::Call;
 use super::document::Operation;
-use super::{health, invoices, operator_costs, pages, pricing, usage};
+use super::{accounts, corrections, decks, health, invoices, operator_costs, pages, pricing, pricing_questions, usage};
 use crate::http::problem::Problem;
 use crate::services::{Services, Store};
 
@@ -56,9 +56,23 @@ pub(crate) fn table<S: Store>() -> Vec<Route<S>> {
 
         row(get.clone(), "/v1/admin/pricing", Guarded(BillingAdmin, Platform, |call| Box::pin(pricing::list(call))), pricing::listing),
         row(post.clone(), "/v1/admin/pricing", Guarded(BillingAdmin, Platform, |call| Box::pin(pricing::create(call))), pricing::creating),
+        row(get.clone(), "/v1/admin/pricing/explain", Guarded(BillingAdmin, Platform, |call| Box::pin(pricing_questions::explain(call))), pricing_questions::explaining),
+        row(get.clone(), "/v1/admin/pricing/resolve", Guarded(BillingAdmin, Platform, |call| Box::pin(pricing_questions::resolve(call))), pricing_questions::resolving),
+        row(get.clone(), "/v1/admin/pricing/unrated", Guarded(BillingAdmin, Platform, |call| Box::pin(pricing_questions::list_unrated(call))), pricing_questions::listing_unrated),
+        row(get.clone(), corrections::PATH, Guarded(BillingAdmin, Platform, |call| Box::pin(corrections::list(call))), corrections::listing),
+        row(post.clone(), corrections::PATH, Guarded(BillingAdmin, Platform, |call| Box::pin(corrections::create(call))), corrections::creating),
         row(get.clone(), "/v1/admin/pricing/{id}", Guarded(BillingAdmin, Platform, |call| Box::pin(pricing::show(call))), pricing::showing),
         row(patch.clone(), "/v1/admin/pricing/{id}", Guarded(BillingAdmin, Platform, |call| Box::pin(pricing::change(call))), pricing::changing),
         row(delete.clone(), "/v1/admin/pricing/{id}", Guarded(BillingAdmin, Platform, |call| Box::pin(pricing::end(call))), pricing::ending),
+
+        row(get.clone(), accounts::PATH, Guarded(BillingAdmin, Platform, |call| Box::pin(accounts::list(call))), accounts::listing),
+        row(get.clone(), "/v1/admin/pricing/accounts/{id}", Guarded(BillingAdmin, Platform, |call| Box::pin(accounts::show(call))), accounts::showing),
+        row(patch.clone(), "/v1/admin/pricing/accounts/{id}", Guarded(BillingAdmin, Platform, |call| Box::pin(accounts::change(call))), accounts::changing),
+
+        row(post.clone(), "/v1/admin/pricing/import", Guarded(BillingAdmin, Platform, |call| Box::pin(decks::import_prices(call))), decks::importing_prices),
+        row(get.clone(), "/v1/admin/pricing/export", Guarded(BillingAdmin, Platform, |call| Box::pin(decks::export_prices(call))), decks::exporting_prices),
+        row(post.clone(), "/v1/admin/operator-costs/import", Guarded(BillingAdmin, Platform, |call| Box::pin(decks::import_costs(call))), decks::importing_costs),
+        row(get.clone(), "/v1/admin/operator-costs/export", Guarded(BillingAdmin, Platform, |call| Box::pin(decks::export_costs(call))), decks::exporting_costs),
 
         row(get.clone(), "/v1/admin/operator-costs", Guarded(BillingAdmin, Platform, |call| Box::pin(operator_costs::list(call))), operator_costs::listing),
         row(post, "/v1/admin/operator-costs", Guarded(BillingAdmin, Platform, |call| Box::pin(operator_costs::create(call))), operator_costs::creating),

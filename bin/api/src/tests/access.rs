@@ -1,6 +1,6 @@
 //! Who may do what: the truth table over the route table, headers that contradict the token, and accounts of others.
 
-use billing_domain::invoicing::{Invoice, InvoiceStatus};
+use billing_domain::invoicing::{Invoice, InvoiceContents, InvoiceStatus};
 use billing_domain::{AccountId, TenantId};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -162,7 +162,7 @@ fn invoices_that_are_not_ours(world: &World) -> Vec<String> {
     let mut ids = vec!["nonsense".to_owned(), Uuid::from_u128(9).to_string(), "%00".into()];
     for invoice in [foreign, elsewhere, draft, draft_with_number(5, "2026-06"), withdrawn] {
         ids.push(invoice.id.to_string());
-        world.memory.put_invoice(invoice, Vec::new());
+        world.memory.put_invoice(invoice, InvoiceContents::default());
     }
     ids
 }

@@ -104,7 +104,7 @@ async fn every_field_of_a_price_is_checked() {
         (json!({"operatorId": "**"}), &["/operatorId"]),
         (json!({"operatorId": 41220}), &["/operatorId"]),
         (json!({"direction": "mt"}), &["/direction"]),
-        (json!({"pricingModel": "GRADUATED"}), &["/pricingModel"]),
+        (json!({"pricingModel": "TIERED"}), &["/pricingModel"]),
         (json!({"pricingModel": "-"}), &["/pricingModel"]),
         (json!({"chargeOn": "SENT"}), &["/chargeOn"]),
         (json!({"unitPrice": 0.0125}), &["/unitPrice"]),
@@ -133,6 +133,86 @@ async fn every_field_of_a_price_is_checked() {
     }
     let told = post(&world, PRICING, &with(price(), &json!({"unitPrice": 0.0125}))).await;
     assert!(told.body["errors"][0]["detail"].as_str().unwrap().contains("\"0.0125\""), "{}", told.text);
+}
+
+#[actix_web::test]
+async fn every_field_of_a_months_terms_is_checked() {
+    let world = World::new().await;
+    let tier = |above: u64, price: &str| json!({"above": above, "unitPrice": price});
+    let graduated = |tiers: Value| json!({"pricingModel": "GRADUATED", "tiers": tiers});
+    let twenty: Vec<Value> = (1..=20).map(|above| tier(above, "0.01")).collect();
+    let twenty_one: Vec<Value> = (1..=21).map(|above| tier(above, "0.01")).collect();
+    let package =
+        |size: Value, price: Value| json!({"pricingModel": "PACKAGE", "package": {"size": size, "price": price}});
+    let million_digits = "9".repeat(60_000);
+    for (changes, pointers) in [
+        (graduated(json!([tier(1, "0")])), &[][..]),
+        (json!({"pricingModel": "VOLUME", "tiers": twenty}), &[]),
+        (package(json!(1), json!("999999.999999")), &[]),
+        (package(json!(1_000_000_000), json!("0")), &[]),
+        (json!({"freeUnits": 0, "discountPercent": "0", "monthlyMinimum": "0", "monthlyFee": "0.000000"}), &[]),
+        (json!({"freeUnits": 9_007_199_254_740_991_u64, "discountPercent": "100"}), &[]),
+        (json!({"monthlyMinimum": "999999999999.999999", "monthlyFee": "999999999999.999999"}), &[]),
+        (json!({"freeUnits": null, "discountPercent": null, "monthlyMinimum": null, "monthlyFee": null}), &[]),
+        (json!({"pricingModel": "GRADUATED"}), &["/tiers"]),
+        (json!({"pricingModel": "VOLUME"}), &["/tiers"]),
+        (json!({"pricingModel": "PACKAGE"}), &["/package"]),
+        (json!({"tiers": [tier(1, "1")]}), &["/tiers"]),
+        (json!({"package": {"size": 1, "price": "1"}}), &["/package"]),
+        (json!({"pricingModel": "PACKAGE", "tiers": [tier(1, "1")]}), &["/tiers", "/package"]),
+        (
+            json!({"pricingModel": "X", "tiers": [{"above": 0}]}),
+            &["/pricingModel", "/tiers/0/above", "/tiers/0/unitPrice"],
+        ),
+        (graduated(json!([])), &["/tiers"]),
+        (graduated(json!(twenty_one)), &["/tiers"]),
+        (graduated(json!(null)), &["/tiers"]),
+        (graduated(json!({"above": 1, "unitPrice": "1"})), &["/tiers"]),
+        (graduated(json!([1])), &["/tiers/0"]),
+        (graduated(json!([tier(5, "1"), tier(5, "1")])), &["/tiers/1/above"]),
+        (graduated(json!([tier(5, "1"), tier(9, "1"), tier(7, "1")])), &["/tiers/2/above"]),
+        (graduated(json!([tier(0, "1")])), &["/tiers/0/above"]),
+        (graduated(json!([{"above": -1, "unitPrice": "1"}])), &["/tiers/0/above"]),
+        (graduated(json!([{"above": 1.5, "unitPrice": "1"}])), &["/tiers/0/above"]),
+        (graduated(json!([{"above": "1", "unitPrice": "1"}])), &["/tiers/0/above"]),
+        (graduated(json!([{"above": null, "unitPrice": "1"}])), &["/tiers/0/above"]),
+        (graduated(json!([{"above": 9_007_199_254_740_992_u64, "unitPrice": "1"}])), &["/tiers/0/above"]),
+        (graduated(json!([{"unitPrice": "1", "from": 1}])), &["/tiers/0/above", "/tiers/0/from"]),
+        (graduated(json!([tier(1, "NaN"), tier(2, "1e3")])), &["/tiers/0/unitPrice", "/tiers/1/unitPrice"]),
+        (graduated(json!([tier(1, "0.0000001"), tier(2, "-1")])), &["/tiers/0/unitPrice", "/tiers/1/unitPrice"]),
+        (graduated(json!([tier(1, &million_digits)])), &["/tiers/0/unitPrice"]),
+        (graduated(json!([{"above": 1, "unitPrice": 1}])), &["/tiers/0/unitPrice"]),
+        (package(json!(0), json!("1")), &["/package/size"]),
+        (package(json!(1_000_000_001), json!("1")), &["/package/size"]),
+        (package(json!(1e3), json!("1")), &["/package/size"]),
+        (package(json!(1), json!("1000000")), &["/package/price"]),
+        (package(json!(null), json!(null)), &["/package/size", "/package/price"]),
+        (json!({"pricingModel": "PACKAGE", "package": []}), &["/package"]),
+        (json!({"pricingModel": "PACKAGE", "package": {"size": 1, "price": "1", "unit": "x"}}), &["/package/unit"]),
+        (json!({"freeUnits": "100"}), &["/freeUnits"]),
+        (json!({"freeUnits": -1}), &["/freeUnits"]),
+        (json!({"freeUnits": 0.5}), &["/freeUnits"]),
+        (json!({"freeUnits": 1e30}), &["/freeUnits"]),
+        (json!({"discountPercent": 10}), &["/discountPercent"]),
+        (json!({"discountPercent": "100.01"}), &["/discountPercent"]),
+        (json!({"discountPercent": "12.505"}), &["/discountPercent"]),
+        (json!({"discountPercent": "-1"}), &["/discountPercent"]),
+        (json!({"discountPercent": "1e1"}), &["/discountPercent"]),
+        (json!({"discountPercent": "NaN"}), &["/discountPercent"]),
+        (json!({"discountPercent": million_digits}), &["/discountPercent"]),
+        (json!({"monthlyMinimum": "-0.000001", "monthlyFee": "0.0000001"}), &["/monthlyMinimum", "/monthlyFee"]),
+        (json!({"monthlyMinimum": 1, "monthlyFee": "1000000000000"}), &["/monthlyMinimum", "/monthlyFee"]),
+        (json!({"monthlyMinimum": "Infinity", "monthlyFee": million_digits}), &["/monthlyMinimum", "/monthlyFee"]),
+    ]
+    .into_iter()
+    .zip(0..)
+    .map(|((changes, pointers), tier)| (with(changes, &json!({"accountTier": format!("M{tier}")})), pointers))
+    {
+        let reply = post(&world, PRICING, &with(price(), &changes)).await;
+        let shown: String = changes.to_string().chars().take(120).collect();
+        assert_eq!(reply.status, if pointers.is_empty() { 201 } else { 422 }, "{shown}: {}", reply.text);
+        assert_eq!(reply.pointers(), pointers, "{shown}");
+    }
 }
 
 #[actix_web::test]
@@ -175,6 +255,10 @@ async fn a_change_names_what_may_change() {
         (json!({"unitPrice": "1", "effectiveFrom": "2025-12-31"}), &["/effectiveFrom"]),
         (json!({"unitPrice": "1", "effectiveFrom": "2026-12-01", "effectiveTo": "2026-11-30"}), &["/effectiveTo"]),
         (json!({"unitPrice": "1", "id": "2"}), &["/id"]),
+        (json!({"tiers": [{"above": 1, "unitPrice": "1"}]}), &["/tiers"]),
+        (json!({"pricingModel": "VOLUME"}), &["/tiers"]),
+        (json!({"pricingModel": "PACKAGE", "monthlyFee": null}), &["/monthlyFee", "/package"]),
+        (json!({"freeUnits": null, "package": null}), &["/package", "/freeUnits"]),
     ] {
         let reply = world.send(&Ask::new("PATCH", &format!("{PRICING}/{id}")).staff().json(&body)).await;
         assert_eq!((reply.status, reply.pointers()), (422, pointers.to_vec()), "{body}: {}", reply.text);

@@ -55,6 +55,53 @@ async fn a_price_lives_by_versions() {
 }
 
 #[actix_web::test]
+async fn what_a_month_adds_is_kept_from_version_to_version() {
+    let world = World::new().await;
+    let tiers = json!([{"above": 1_000, "unitPrice": "0.01"}, {"above": 5_000, "unitPrice": "0.008"}]);
+    let body = json!({"pricingModel": "GRADUATED", "tiers": tiers, "freeUnits": 100, "discountPercent": "12.5",
+        "monthlyMinimum": "50", "monthlyFee": "9.9", "effectiveFrom": "2026-01-01"});
+    let mut shown = post(&world, PRICING, &with(price(), &body)).await;
+    let tiers = json!([{"above": 1_000, "unitPrice": "0.010000"}, {"above": 5_000, "unitPrice": "0.008000"}]);
+    let all = json!({"pricingModel": "GRADUATED", "tiers": tiers, "package": null, "freeUnits": 100,
+        "discountPercent": "12.50", "monthlyMinimum": "50.000000", "monthlyFee": "9.900000"});
+    assert_eq!(shown.status, 201, "{}", shown.text);
+    assert_terms(&shown, &all);
+    let other = json!([{"above": 7, "unitPrice": "0.000001"}]);
+    for (change, differs) in [
+        (json!({"unitPrice": "0.02"}), json!({})),
+        (json!({"tiers": other}), json!({"tiers": other})),
+        (json!({"pricingModel": "GRADUATED", "freeUnits": 0}), json!({"tiers": other, "freeUnits": null})),
+        (
+            json!({"pricingModel": "VOLUME", "tiers": other, "freeUnits": 1}),
+            json!({"pricingModel": "VOLUME", "tiers": other, "freeUnits": 1}),
+        ),
+        (
+            json!({"pricingModel": "PACKAGE", "package": {"size": 10, "price": "1"}, "discountPercent": "0"}),
+            json!({"pricingModel": "PACKAGE", "tiers": null, "package": {"size": 10, "price": "1.000000"},
+                "freeUnits": 1, "discountPercent": null}),
+        ),
+        (
+            json!({"pricingModel": "FLAT_PER_MESSAGE", "monthlyMinimum": "0", "monthlyFee": "0"}),
+            json!({"pricingModel": "FLAT_PER_MESSAGE", "tiers": null, "freeUnits": 1, "discountPercent": null,
+                "monthlyMinimum": null, "monthlyFee": null}),
+        ),
+    ] {
+        let path = format!("{PRICING}/{}", shown.body["pricingTableId"].as_str().unwrap());
+        shown = send(&world, "PATCH", &path, Some(change)).await;
+        assert_eq!(shown.status, 200, "{}", shown.text);
+        assert_terms(&shown, &with(all.clone(), &differs));
+    }
+}
+
+/// Null stands for a member that is not shown.
+fn assert_terms(shown: &Reply, expected: &Value) {
+    for (name, value) in expected.as_object().unwrap() {
+        assert_eq!(&shown.body[name], value, "{name} of {}", shown.text);
+        assert_eq!(shown.body.get(name).is_none(), value.is_null(), "{name}");
+    }
+}
+
+#[actix_web::test]
 async fn a_version_never_begins_before_the_one_it_changes() {
     let world = World::new().await;
     let later = post(&world, PRICING, &with(price(), &json!({"effectiveFrom": "2027-03-01"}))).await;

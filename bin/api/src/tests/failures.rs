@@ -28,6 +28,8 @@ async fn unknown_paths_and_methods_are_problems_too() {
         ("DELETE", "/v1/billing/usage", 405, Some("GET")),
         ("PUT", "/v1/admin/pricing", 405, Some("GET, POST")),
         ("POST", "/v1/admin/pricing/1", 405, Some("GET, PATCH, DELETE")),
+        ("POST", "/v1/admin/pricing/explain", 405, Some("GET")),
+        ("DELETE", "/v1/admin/pricing/resolve", 405, Some("GET")),
         ("BREW", "/docs", 405, Some("GET")),
     ] {
         let reply = world.send(&Ask::new(method, path)).await;
@@ -62,10 +64,25 @@ async fn a_store_that_fails_is_told_without_its_words() {
                 continue;
             }
             let path = route.path.replace("{id}", &Uuid::from_u128(9).to_string());
+            let path = match route.path {
+                "/v1/admin/pricing/explain" => format!("{path}?messageId={}", Uuid::from_u128(9)),
+                "/v1/admin/pricing/resolve" => {
+                    format!("{path}?accountTier=GROWTH&operatorId=41220&direction=MT&currency=USD")
+                }
+                _ => path,
+            };
             let ask = Ask::new(route.method.as_str(), &path).staff();
             let ask = match (route.method.as_str(), route.path.contains("pricing")) {
+                ("POST", is_of_prices) if route.path.ends_with("/import") => {
+                    let deck = if is_of_prices { super::decks::PRICE_DECK } else { super::decks::COST_DECK };
+                    ask.raw("text/csv", deck.into())
+                }
+                ("POST", _) if route.path.ends_with("/corrections") => {
+                    ask.json(&super::corrections::correction(&Uuid::from_u128(9).to_string()))
+                }
                 ("POST", true) => ask.json(&price()),
                 ("POST", false) => ask.json(&super::bodies::cost()),
+                ("PATCH", true) => ask.json(&json!({"legalName": "A"})),
                 _ => ask,
             };
             let reply = world.send(&ask).await;

@@ -1,6 +1,10 @@
 //! Invoices: lists, one with its lines, documents, and declaring void.
 
-use billing_domain::invoicing::{Invoice, InvoiceLine, InvoiceNumber, InvoiceStatus, PinnedTerms, object_key};
+use billing_domain::invoicing::{
+    Adjustment, Invoice, InvoiceContents, InvoiceLine, InvoiceNumber, InvoiceStatus, Percentage, PinnedTerms, TaxLine,
+    object_key,
+};
+use billing_domain::pricing::AdjustmentKind;
 use billing_domain::usage::Direction;
 use billing_domain::{
     AccountId, Currency, Day, InvoiceId, MicrosSum, MinorAmount, Month, OperatorId, PriceId, TenantId,
@@ -32,6 +36,7 @@ pub(super) fn draft(number: u32, month: &str) -> Invoice {
         messages: 800,
         segments: 1_000,
         subtotal: MinorAmount { minor: 1_250, currency },
+        total: MinorAmount { minor: 1_250, currency },
         drafted_at: "2026-10-01T00:05:00.25Z".parse().unwrap(),
         finalized_at: None,
         object_key: None,
@@ -80,14 +85,14 @@ fn put(world: &World, invoice: Invoice) {
     if let (Some(key), Some(_)) = (&invoice.object_key, invoice.pdf_sha256) {
         world.memory.put_document(key, PDF);
     }
-    world.memory.put_invoice(invoice, vec![line()]);
+    world.memory.put_invoice(invoice, InvoiceContents { lines: vec![line()], ..InvoiceContents::default() });
 }
 
 fn summary(number: u32) -> Value {
     json!({
         "invoiceId": id(number).0, "invoiceNumber": format!("INV-2026-{number:06}"), "accountId": ACCOUNT,
         "periodStart": "2026-09-01", "periodEnd": "2026-09-30", "totalMessages": 800, "totalSegments": 1000,
-        "subtotalAmount": "12.50", "currency": "USD", "status": "FINALIZED",
+        "subtotalAmount": "12.50", "totalAmount": "12.50", "currency": "USD", "status": "FINALIZED",
         "generatedAt": "2026-10-01T00:05:12.345678Z",
     })
 }
@@ -113,7 +118,7 @@ async fn an_invoice_as_its_customer_sees_it() {
     let one = world.send(&Ask::get(&format!("{LIST}/{}", id(1))).customer(ACCOUNT)).await;
     assert_eq!((one.status, one.header("Cache-Control")), (200, Some("private, no-store")));
     let rest = json!({
-        "issueDate": "2026-10-01", "dueDate": "2026-10-31", "taxes": [], "totalAmount": "12.50",
+        "issueDate": "2026-10-01", "dueDate": "2026-10-31", "adjustments": [], "taxes": [],
         "replaces": null, "replacedBy": null,
         "lines": [{
             "usageMonth": "2026-08", "operatorId": "41220", "direction": "MT", "pricingTableId": Uuid::from_u128(9),
@@ -125,13 +130,66 @@ async fn an_invoice_as_its_customer_sees_it() {
 }
 
 #[actix_web::test]
+async fn adjustments_and_taxes_make_the_total() {
+    let world = World::new().await;
+    let currency = Currency::new("USD").unwrap();
+    let minor = |minor| MinorAmount { minor, currency };
+    let adjustment = |kind, due, amount, reason: Option<&str>| Adjustment {
+        usage_month: Month::parse("2026-08").unwrap(),
+        price: PriceId(Uuid::from_u128(0x9)),
+        kind,
+        units: 1_000,
+        due: minor(due),
+        amount: minor(amount),
+        reason: reason.map(str::to_owned),
+    };
+    let tax = |name: &str, rate, amount| {
+        let (name, rate) = (name.to_owned(), Percentage::parse(rate).unwrap());
+        TaxLine { name, rate, base: minor(-750), amount: minor(amount) }
+    };
+    let adjustments = vec![
+        adjustment(AdjustmentKind::Correction, -2_500, -1_999, Some("mistyped")),
+        adjustment(AdjustmentKind::MonthlyFee, 990, -1, None),
+    ];
+    let taxes = vec![tax("VAT", "10", -75), tax("Fee", "2.5", -19)];
+    let invoice = Invoice { subtotal: minor(-750), total: minor(-844), ..issued(1, "2026-09") };
+    world.memory.put_invoice(invoice, InvoiceContents { lines: vec![line()], adjustments, taxes });
+    let one = world.send(&Ask::get(&format!("{LIST}/{}", id(1))).customer(ACCOUNT)).await;
+    let price = Uuid::from_u128(9);
+    for (name, expected) in [
+        ("subtotalAmount", json!("-7.50")),
+        ("totalAmount", json!("-8.44")),
+        (
+            "adjustments",
+            json!([
+                {"usageMonth": "2026-08", "pricingTableId": price, "kind": "CORRECTION", "units": 1000, "due": "-25.00",
+                 "amount": "-19.99", "reason": "mistyped"},
+                {"usageMonth": "2026-08", "pricingTableId": price, "kind": "MONTHLY_FEE", "units": 1000, "due": "9.90",
+                 "amount": "-0.01"},
+            ]),
+        ),
+        (
+            "taxes",
+            json!([
+                {"name": "VAT", "rate": "10", "base": "-7.50", "amount": "-0.75"},
+                {"name": "Fee", "rate": "2.5", "base": "-7.50", "amount": "-0.19"},
+            ]),
+        ),
+    ] {
+        assert_eq!(one.body[name], expected, "{name}");
+    }
+    let list = world.send(&Ask::get(LIST).customer(ACCOUNT)).await;
+    assert_eq!(list.body["data"][0]["totalAmount"], "-8.44");
+}
+
+#[actix_web::test]
 async fn amounts_have_the_currencys_minor_digits() {
     let world = World::new().await;
     for (number, code, expected) in [(1, "USD", "12.50"), (2, "JPY", "1250"), (3, "KWD", "1.250"), (4, "AFN", "12.50")]
     {
         let currency = Currency::new(code).unwrap();
         let subtotal = MinorAmount { minor: 1_250, currency };
-        put(&world, Invoice { currency, subtotal, ..issued(number, "2026-02") });
+        put(&world, Invoice { currency, subtotal, total: subtotal, ..issued(number, "2026-02") });
         let one = world.send(&Ask::get(&format!("{LIST}/{}", id(number))).customer(ACCOUNT)).await;
         let amounts = (&one.body["subtotalAmount"], &one.body["totalAmount"], &one.body["currency"]);
         assert_eq!(amounts, (&json!(expected), &json!(expected), &json!(code)));
@@ -282,7 +340,7 @@ async fn a_document_that_is_not_there_or_another_one_is_told() {
     let world = World::new().await;
     put(&world, draft(1, "2026-09"));
     put(&world, draft_with_number(2, "2026-08"));
-    world.memory.put_invoice(issued(3, "2026-07"), Vec::new());
+    world.memory.put_invoice(issued(3, "2026-07"), InvoiceContents::default());
     put(&world, issued(4, "2026-06"));
     world.memory.put_document(issued(4, "2026-06").object_key.as_deref().unwrap(), b"%PDF-1.7 another");
     let mut withdrawn = draft_with_number(5, "2026-05");

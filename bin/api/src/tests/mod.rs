@@ -1,11 +1,15 @@
 //! The whole API over a store in memory, with tokens of an issuer of its own and a clock that stands still.
 
 mod access;
+mod accounts;
 mod bodies;
 mod changes;
+mod corrections;
+mod decks;
 mod failures;
 mod invoices;
 mod open_api;
+mod pricing_questions;
 mod tokens;
 mod usage;
 mod world;

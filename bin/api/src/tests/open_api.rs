@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use billing_domain::invoicing::InvoiceContents;
 use billing_testing::Memory;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::world::{Ask, World};
 use crate::routes::{Access, table};
@@ -110,12 +111,25 @@ async fn documented_parameters_and_bodies_are_accepted() {
             let reply = world.send(&Ask::new(&method, &format!("{path}?{name}={value}")).staff()).await;
             assert!(!reply.text.contains("is not known here"), "{path} {name}: {}", reply.text);
         }
-        let example = &operation["requestBody"]["content"]["application/json"]["example"];
+        let content = &operation["requestBody"]["content"];
+        if let Some(file) = content["text/csv"]["example"].as_str() {
+            let reply = world.send(&Ask::new(&method, &path).staff().raw("text/csv", file.as_bytes().to_vec())).await;
+            assert_eq!((reply.status, &reply.body["counts"]["refused"]), (200, &Value::from(0)), "{}", reply.text);
+            continue;
+        }
+        let example = &content["application/json"]["example"];
         if path.ends_with("/void") {
-            world.memory.put_invoice(super::invoices::issued(1, "2026-09"), Vec::new());
+            world.memory.put_invoice(super::invoices::issued(1, "2026-09"), InvoiceContents::default());
             let path = path.replace("{id}", &super::invoices::id(1).to_string());
             let reply = world.send(&Ask::new(&method, &path).staff().json(example)).await;
             assert_eq!(reply.status, 200, "{}", reply.text);
+        } else if path.ends_with("/corrections") && method == "POST" {
+            let since = super::bodies::with(super::bodies::price(), &json!({"effectiveFrom": "2026-01-01"}));
+            let price = world.send(&Ask::new("POST", "/v1/admin/pricing").staff().json(&since)).await;
+            let of = json!({"pricingTableId": price.body["pricingTableId"]});
+            let example = super::bodies::with(example.clone(), &of);
+            let reply = world.send(&Ask::new(&method, &path).staff().json(&example)).await;
+            assert_eq!(reply.status, 201, "{}", reply.text);
         } else if method == "POST" {
             let reply = world.send(&Ask::new(&method, &path).staff().json(example)).await;
             assert_eq!(reply.status, 201, "{}", reply.text);

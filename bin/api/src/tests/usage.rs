@@ -10,7 +10,15 @@ use super::world::{ACCOUNT, Ask, NOW, SUBJECT, TENANT, World, now};
 
 fn cell(currency: &str, start: &str, messages: u64, micros: i128) -> UsageCell {
     let (amount, cost) = (MicrosSum(micros), MicrosSum(micros / 2));
-    let sums = BucketSums { messages, segments: 2 * messages, amount, cost, uncosted: 0, foreign_cost: 0 };
+    let sums = BucketSums {
+        messages,
+        segments: 2 * messages,
+        units: 2 * messages,
+        amount,
+        cost,
+        uncosted: 0,
+        foreign_cost: 0,
+    };
     UsageCell { currency: Currency::new(currency).unwrap(), start: start.parse().unwrap(), sums }
 }
 

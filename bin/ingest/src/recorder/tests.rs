@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
 
-use billing_domain::ports::{BookStamp, RerateOutcome, Snapshot, UncostedUsage, WaitingUsage};
+use billing_domain::ports::{BookStamp, RerateOutcome, Snapshot, UncostedUsage, UnratedGroup, WaitingUsage};
 use billing_domain::pricing::{CostKey, CostShare, sample_price};
 use billing_domain::usage::{
-    AccountDirectory, Direction, DlrStatus, RatedUsage, Receipt, ReportedUsage, SegmentCount, UnratedReason, UsageBatch,
+    AccountDirectory, Direction, DlrStatus, RatedUsage, Receipt, ReportedUsage, SegmentCount, UsageBatch,
 };
 use billing_domain::{AccountId, Currency, DayRange, MessageId, OperatorId, PriceBook, TenantId, Tier};
 use billing_runtime::Health;
@@ -21,6 +21,8 @@ const NOW: &str = "2026-10-05T12:00:00Z";
 #[derive(Clone, Copy)]
 enum Next {
     Fail,
+    /// Never, whatever is tried again.
+    Refuse,
     /// A price was changed meanwhile.
     Outdate,
 }
@@ -49,6 +51,7 @@ impl UsageLedger for Database {
         let mut state = self.state();
         match state.script.pop_front() {
             Some(Next::Fail) => return Err(PortError::transient("record", "the database is down")),
+            Some(Next::Refuse) => return Err(PortError::permanent("record", "a rule of the schema")),
             Some(Next::Outdate) => state.book_version += 1,
             None => {}
         }
@@ -62,8 +65,22 @@ impl UsageLedger for Database {
         Ok(RecordOutcome::Recorded(Recorded { rated, unrated, quarantined, ..Recorded::default() }))
     }
 
-    async fn waiting(&self, _: Option<UnratedReason>, _: i64, _: u32) -> Result<Vec<WaitingUsage>, PortError> {
+    async fn waiting_groups(&self, _: Option<&str>, _: u32) -> Result<Vec<UnratedGroup>, PortError> {
         Ok(Vec::new())
+    }
+
+    async fn waiting(
+        &self,
+        _: &UnratedGroup,
+        _: DayRange,
+        _: Option<&WaitingUsage>,
+        _: u32,
+    ) -> Result<Vec<WaitingUsage>, PortError> {
+        Ok(Vec::new())
+    }
+
+    async fn refuse_waiting(&self, _: &[MessageId], _: QuarantineReason, _: &str) -> Result<u64, PortError> {
+        Ok(0)
     }
 
     async fn rerate(&self, _: i64, _: i64, _: &[RatedUsage]) -> Result<RerateOutcome, PortError> {
@@ -94,7 +111,7 @@ impl PriceBookStore for Database {
 
     async fn book(&self) -> Result<PriceBook, PortError> {
         let version = self.state().book_version;
-        Ok(PriceBook::build(version, vec![sample_price("0.012").unwrap()], Vec::new()).unwrap())
+        Ok(PriceBook::build(version, vec![(&sample_price("0.012").unwrap()).into()], Vec::new()).unwrap())
     }
 
     async fn pin_snapshot(&self, _: i64, _: [u8; 32]) -> Result<(), PortError> {
@@ -198,6 +215,25 @@ async fn failures_and_changes_are_outlasted() {
         "billing_pricing_resolve_total{source=\"db\"} 8",
     ] {
         assert!(told.contains(line), "{line} in {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_refused_for_good_is_set_aside_and_its_neighbour_billed() {
+    let at = |sequence| delivery(sequence, None, "2026-10-05T11:00:00Z");
+    for (script, expected) in [
+        // Both, the second, and then the second is set aside.
+        (vec![Next::Refuse, Next::Refuse], vec![[0, 0, 1], [0, 1, 0]]),
+        // Not even that succeeds at once.
+        (vec![Next::Refuse, Next::Refuse, Next::Refuse, Next::Fail], vec![[0, 1, 0], [0, 1, 0]]),
+    ] {
+        let (_trigger, shutdown) = Shutdown::manual();
+        let (database, health) = (Database::default(), Health::default());
+        database.state().script = script.into();
+        assert!(recorder(&database, &health).record(&[at(1), at(2)], &shutdown).await);
+        let state = database.state();
+        assert_eq!(state.recorded.iter().map(|(_, _, counts)| *counts).collect::<Vec<_>>(), expected);
+        assert!(health.not_ready().is_empty());
     }
 }
 

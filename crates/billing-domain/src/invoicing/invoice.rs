@@ -4,10 +4,13 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::pricing::PricingModel;
+use crate::pricing::{ChargeUnit, OperatorMatch};
+use crate::usage::Direction;
 use crate::{AccountId, Currency, Day, InvoiceId, Micros, MinorAmount, Month, TenantId};
 
-use super::lines::InvoiceLine;
+use super::customer::LanguageTag;
+use super::lines::{Adjustment, InvoiceLine};
+use super::tax::TaxLine;
 use super::void::Disposition;
 
 /// What an invoice is worth at present.
@@ -135,8 +138,10 @@ pub struct Invoice {
     pub messages: u64,
     /// Segments on its lines.
     pub segments: u64,
-    /// The sum of its lines' rounded amounts.
+    /// The sum of its lines' and adjustments' rounded amounts.
     pub subtotal: MinorAmount,
+    /// Subtotal and taxes: what is to be paid.
+    pub total: MinorAmount,
     /// When its usage was sealed.
     pub drafted_at: Timestamp,
     /// When it was issued.
@@ -171,10 +176,23 @@ pub struct Voided {
 pub struct DocumentLine {
     /// The line.
     pub line: InvoiceLine,
-    /// The price's model.
-    pub model: PricingModel,
+    /// What the price counts.
+    pub unit: ChargeUnit,
     /// The price's amount a segment or message.
     pub unit_price: Micros,
+}
+
+/// An adjustment and what its price is for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DocumentAdjustment {
+    /// The adjustment.
+    pub adjustment: Adjustment,
+    /// The price's operator, or any.
+    pub operator: OperatorMatch,
+    /// To or from the mobile.
+    pub direction: Direction,
+    /// What the price counts.
+    pub unit: ChargeUnit,
 }
 
 /// Everything that a document shows. The same value gives the same bytes.
@@ -190,8 +208,14 @@ pub struct InvoiceDocument {
     pub customer: Option<Party>,
     /// The number of the void invoice that it stands for.
     pub replaces: Option<InvoiceNumber>,
+    /// The language of its labels, dates and numbers; as it was when the number was given.
+    pub locale: LanguageTag,
     /// In the order in which they are printed.
     pub lines: Vec<DocumentLine>,
+    /// After the lines.
+    pub adjustments: Vec<DocumentAdjustment>,
+    /// After the subtotal.
+    pub taxes: Vec<TaxLine>,
     /// Messages a day of the invoice's own month, for the days that had any.
     pub daily_messages: Vec<(Day, u64)>,
 }

@@ -1,11 +1,16 @@
-//! From sealed buckets to lines: one for each usage month, operator, direction and price, rounded once.
+//! From sealed usage to what an invoice asks for: lines and adjustments.
+//!
+//! Every amount is "round(due for all of the month so far) − what was invoiced before" (rules.md, "From usage to
+//! invoice", 4). So however a month's usage is split over invoices, voided and issued again, the sum ends at one cent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::tax::TaxLine;
+use crate::pricing::{AdjustmentKind, Correction, PriceTerms, Stage, month_stages};
 use crate::usage::{BucketKey, BucketSums, Direction};
-use crate::{Currency, MicrosSum, MinorAmount, MoneyError, Month, OperatorId, PriceId};
+use crate::{Currency, Day, MicrosSum, MinorAmount, MoneyError, Month, OperatorId, PriceId};
 
-/// One line: an exact amount, and the same rounded to what can be paid.
+/// One line: a month's usage of one operator and direction at one price.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InvoiceLine {
     /// The month of the usage: the invoice's own, or an earlier one whose usage came late.
@@ -22,96 +27,220 @@ pub struct InvoiceLine {
     pub segments: u64,
     /// The sum of its events' amounts.
     pub exact: MicrosSum,
-    /// The same, rounded once.
+    /// The same, rounded once: together with earlier lines of the same month, operator, direction and price.
     pub amount: MinorAmount,
 }
 
-/// Makes an invoice's lines from exactly the buckets that it sealed, in the order in which they are printed.
-///
-/// # Errors
-/// [`MoneyError::Overflow`].
-pub fn compose(sealed: &[(BucketKey, BucketSums)], currency: Currency) -> Result<Vec<InvoiceLine>, MoneyError> {
-    let mut groups: BTreeMap<(Month, OperatorId, Direction, PriceId), BucketSums> = BTreeMap::new();
-    for (key, sums) in sealed {
-        let group = (key.day.month(), key.operator.clone(), key.direction, key.price);
-        groups.entry(group).or_default().merge(sums)?;
-    }
-    groups
-        .into_iter()
-        .map(|((usage_month, operator, direction, price), sums)| {
-            Ok(InvoiceLine {
-                usage_month,
-                operator,
-                direction,
-                price,
-                messages: sums.messages,
-                segments: sums.segments,
-                exact: sums.amount,
-                amount: sums.amount.round_to_minor(currency)?,
-            })
-        })
-        .collect()
+/// What a month's total makes of a price, as one amount with its reason.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Adjustment {
+    /// The month that it is for.
+    pub usage_month: Month,
+    /// The price whose terms ask for it.
+    pub price: PriceId,
+    /// Which of its terms.
+    pub kind: AdjustmentKind,
+    /// Units charged in the month so far.
+    pub units: u64,
+    /// What it comes to for all of the month so far.
+    pub due: MinorAmount,
+    /// `due` less what earlier invoices asked for it. Negative: a credit.
+    pub amount: MinorAmount,
+    /// Why the price was corrected, in the words of who did it.
+    pub reason: Option<String>,
 }
 
-/// The sum of the rounded lines: what an invoice shows must add up to what it asks for.
+/// A bucket that counts for the month: sealed by the invoice that is being drafted, or by an earlier one that stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SealedUsage {
+    /// Its key.
+    pub key: BucketKey,
+    /// Its sums.
+    pub sums: BucketSums,
+    /// Whether this invoice seals it.
+    pub is_new: bool,
+}
+
+/// What a line is told apart by.
+pub type LineKey = (Month, OperatorId, Direction, PriceId);
+/// What an adjustment is told apart by.
+pub type AdjustmentKey = (Month, PriceId, AdjustmentKind);
+
+/// What invoices that are not void have asked for so far, in minor units.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct InvoicedBefore {
+    /// By line.
+    pub lines: BTreeMap<LineKey, MinorAmount>,
+    /// By adjustment.
+    pub adjustments: BTreeMap<AdjustmentKey, MinorAmount>,
+}
+
+/// A price and what was mended of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PriceGroup {
+    /// What it says.
+    pub terms: PriceTerms,
+    /// All of its corrections.
+    pub corrections: Vec<Correction>,
+}
+
+/// Everything that an invoice is made of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InvoiceBasis {
+    /// Of the invoice.
+    pub currency: Currency,
+    /// All usage of its months that counts, new and old.
+    pub usage: Vec<SealedUsage>,
+    /// What was asked for before.
+    pub before: InvoicedBefore,
+    /// Every price of `usage` and of `groups`.
+    pub prices: BTreeMap<PriceId, PriceGroup>,
+    /// Months and prices to adjust although no new usage names them: corrected ones, fees and minimums.
+    pub groups: BTreeSet<(Month, PriceId)>,
+}
+
+/// What an invoice is made of, in the order in which it is printed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct InvoiceContents {
+    /// A line for each month, operator, direction and price with new usage.
+    pub lines: Vec<InvoiceLine>,
+    /// What the months' totals add or take.
+    pub adjustments: Vec<Adjustment>,
+    /// On the subtotal.
+    pub taxes: Vec<TaxLine>,
+}
+
+impl InvoiceContents {
+    /// Whether there is nothing to ask for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.adjustments.is_empty()
+    }
+
+    /// The sum of the rounded amounts: what an invoice shows must add up to what it asks for.
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`].
+    pub fn subtotal(&self, currency: Currency) -> Result<MinorAmount, MoneyError> {
+        let lines = self.lines.iter().map(|line| line.amount);
+        let adjustments = self.adjustments.iter().map(|adjustment| adjustment.amount);
+        lines.chain(adjustments).try_fold(MinorAmount::zero(currency), MinorAmount::plus)
+    }
+}
+
+/// Makes an invoice's lines and adjustments; its taxes are the profile's business.
 ///
 /// # Errors
 /// [`MoneyError::Overflow`].
-pub fn subtotal(lines: &[InvoiceLine], currency: Currency) -> Result<MinorAmount, MoneyError> {
-    lines.iter().try_fold(MinorAmount::zero(currency), |sum, line| sum.plus(line.amount))
+pub fn compose(basis: &InvoiceBasis) -> Result<InvoiceContents, MoneyError> {
+    let mut so_far: BTreeMap<LineKey, BucketSums> = BTreeMap::new();
+    let mut new: BTreeMap<LineKey, BucketSums> = BTreeMap::new();
+    let mut groups: BTreeMap<(Month, PriceId), Group> = BTreeMap::new();
+    for usage in &basis.usage {
+        let key = &usage.key;
+        let line = (key.day.month(), key.operator.clone(), key.direction, key.price);
+        let group = groups.entry((key.day.month(), key.price)).or_insert_with(|| Group::empty(basis.currency));
+        let units = group.units.entry(key.day).or_default();
+        *units = units.checked_add(usage.sums.units).ok_or(MoneyError::Overflow)?;
+        so_far.entry(line.clone()).or_default().merge(&usage.sums)?;
+        if usage.is_new {
+            new.entry(line).or_default().merge(&usage.sums)?;
+        }
+    }
+    let zero = MinorAmount::zero(basis.currency);
+    let mut contents = InvoiceContents::default();
+    for (key, all) in &so_far {
+        let due = all.amount.round_to_minor(basis.currency)?;
+        if let Some(group) = groups.get_mut(&(key.0, key.3)) {
+            group.list = group.list.plus(due)?;
+        }
+        if let Some(sums) = new.get(key) {
+            let before = basis.before.lines.get(key).copied().unwrap_or(zero);
+            contents.lines.push(line(key, sums, due.minus(before)?));
+        }
+    }
+    let named = new.keys().map(|key| (key.0, key.3)).chain(basis.groups.iter().copied());
+    for key in named.collect::<BTreeSet<_>>() {
+        let group = groups.remove(&key).unwrap_or_else(|| Group::empty(basis.currency));
+        adjust(basis, key, &group, &mut contents.adjustments)?;
+    }
+    Ok(contents)
+}
+
+/// A month's usage at one price.
+struct Group {
+    /// Charged so far, by day.
+    units: BTreeMap<Day, u64>,
+    /// The rounded amounts of its lines.
+    list: MinorAmount,
+}
+
+impl Group {
+    fn empty(currency: Currency) -> Self {
+        Self { units: BTreeMap::new(), list: MinorAmount::zero(currency) }
+    }
+}
+
+fn line(key: &LineKey, sums: &BucketSums, amount: MinorAmount) -> InvoiceLine {
+    let (usage_month, operator, direction, price) = key.clone();
+    let BucketSums { messages, segments, amount: exact, .. } = *sums;
+    InvoiceLine { usage_month, operator, direction, price, messages, segments, exact, amount }
+}
+
+/// The adjustments of one month and price. Each is the step from one rounded total to the next, so that together they
+/// end at the rounded total of all terms.
+fn adjust(
+    basis: &InvoiceBasis,
+    (usage_month, price): (Month, PriceId),
+    group: &Group,
+    adjustments: &mut Vec<Adjustment>,
+) -> Result<(), MoneyError> {
+    let Some(PriceGroup { terms, corrections }) = basis.prices.get(&price) else { return Ok(()) };
+    let units = group.units.values().try_fold(0_u64, |sum, units| sum.checked_add(*units));
+    let units = units.ok_or(MoneyError::Overflow)?;
+    let mut total = group.list;
+    for Stage { kind, after } in month_stages(terms, corrections, usage_month, &group.units)? {
+        let after = after.round_to_minor(basis.currency)?;
+        let due = after.minus(total)?;
+        total = after;
+        let before = basis.before.adjustments.get(&(usage_month, price, kind));
+        let amount = due.minus(before.copied().unwrap_or(MinorAmount::zero(basis.currency)))?;
+        if amount.minor == 0 {
+            continue;
+        }
+        let reason = (kind == AdjustmentKind::Correction).then(|| reasons(corrections, usage_month));
+        adjustments.push(Adjustment { usage_month, price, kind, units, due, amount, reason });
+    }
+    Ok(())
+}
+
+/// What a month of one account comes to by one price: `list`, the rounded amounts of its lines, when units × unit price
+/// is all.
+///
+/// # Errors
+/// [`MoneyError::Overflow`].
+pub fn month_total(
+    group: &PriceGroup,
+    month: Month,
+    units: &BTreeMap<Day, u64>,
+    list: MinorAmount,
+) -> Result<MinorAmount, MoneyError> {
+    let stages = month_stages(&group.terms, &group.corrections, month, units)?;
+    stages.last().map_or(Ok(list), |stage| stage.after.round_to_minor(list.currency))
+}
+
+/// Why, in the order in which they were made; one reason given twice is named once.
+fn reasons(corrections: &[Correction], month: Month) -> String {
+    let mut of_month: Vec<_> = corrections.iter().filter(|c| c.days.days_within(month) > 0).collect();
+    of_month.sort_by_key(|correction| (correction.created_at, correction.id));
+    let mut named: Vec<&str> = Vec::new();
+    for correction in of_month {
+        if !named.contains(&correction.reason.as_str()) {
+            named.push(&correction.reason);
+        }
+    }
+    named.join("; ")
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::{AccountId, Day, TenantId};
-
-    fn bucket(day: &str, operator: &str, price: u128, amount: i128) -> (BucketKey, BucketSums) {
-        let key = BucketKey {
-            account: AccountId(Uuid::from_u128(1)),
-            tenant: TenantId(Uuid::from_u128(2)),
-            operator: OperatorId::new(operator).unwrap(),
-            direction: Direction::Mt,
-            currency: Currency::new("USD").unwrap(),
-            price: PriceId(Uuid::from_u128(price)),
-            day: Day::parse(day).unwrap(),
-        };
-        (key, BucketSums { messages: 1, segments: 2, amount: MicrosSum(amount), ..BucketSums::default() })
-    }
-
-    #[test]
-    fn a_line_for_each_month_operator_and_price_rounded_once() {
-        let usd = Currency::new("USD").unwrap();
-        let sealed = [
-            bucket("2026-10-02", "op-20", 1, 4_000),
-            bucket("2026-10-01", "op-20", 1, 4_000),
-            bucket("2026-10-02", "op-20", 2, 4_000),
-            bucket("2026-10-02", "op-01", 1, 15_000),
-            bucket("2026-09-30", "op-20", 1, 5_000),
-        ];
-        let lines = compose(&sealed, usd).unwrap();
-        let shown: Vec<_> =
-            lines.iter().map(|l| format!("{} {} {} {}", l.usage_month, l.operator, l.messages, l.amount)).collect();
-        assert_eq!(
-            shown,
-            ["2026-09 op-20 1 0.01", "2026-10 op-01 1 0.02", "2026-10 op-20 2 0.01", "2026-10 op-20 1 0.00"]
-        );
-        assert_eq!(subtotal(&lines, usd).unwrap().to_string(), "0.04");
-    }
-
-    proptest! {
-        #[test]
-        fn exact_amounts_are_neither_lost_nor_made(amounts in prop::collection::vec((1_u8..28, 0_i128..1_000_000_000), 0..60)) {
-            let usd = Currency::new("USD").unwrap();
-            let sealed: Vec<_> = amounts.iter().map(|(day, amount)| bucket(&format!("2026-10-{day:02}"), "op", u128::from(day % 3), *amount)).collect();
-            let lines = compose(&sealed, usd).unwrap();
-            let exact: i128 = lines.iter().map(|line| line.exact.0).sum();
-            prop_assert_eq!(exact, amounts.iter().map(|(_, amount)| amount).sum::<i128>());
-            let rounded: i64 = lines.iter().map(|line| line.amount.minor).sum();
-            prop_assert_eq!(subtotal(&lines, usd).unwrap().minor, rounded);
-        }
-    }
-}
+mod tests;

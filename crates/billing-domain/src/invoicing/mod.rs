@@ -1,14 +1,21 @@
 //! From usage to invoice: which months are due, what the lines are, what an invoice may become.
 
+mod customer;
 mod invoice;
 mod lines;
 mod plan;
+mod tax;
 mod void;
 
+pub use customer::{ADDRESS_LINES_MAX, LanguageTag, PartyError, PartyVersion, TAX_RATES_MAX, party_line, party_tax_id};
 pub use invoice::{
-    DocumentLine, Invoice, InvoiceDocument, InvoiceNumber, InvoiceStatus, NumberError, Party, PinnedTerms, Voided,
-    object_key,
+    DocumentAdjustment, DocumentLine, Invoice, InvoiceDocument, InvoiceNumber, InvoiceStatus, NumberError, Party,
+    PinnedTerms, Voided, object_key,
 };
-pub use lines::{InvoiceLine, compose, subtotal};
+pub use lines::{
+    Adjustment, AdjustmentKey, InvoiceBasis, InvoiceContents, InvoiceLine, InvoicedBefore, LineKey, PriceGroup,
+    SealedUsage, compose, month_total,
+};
 pub use plan::{DraftPlan, plan};
+pub use tax::{Percentage, TaxError, TaxLine, TaxRate, taxes, total};
 pub use void::{Disposition, VoidReason, VoidReasonError};

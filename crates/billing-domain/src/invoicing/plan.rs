@@ -18,6 +18,21 @@ pub struct DraftPlan {
 /// `open`: months with unsealed usage. `invoiced`: months with an invoice that is not void. A month without one gets
 /// its own. Usage of a month that has one is late: it goes on the next invoice due, or on one for `period` that has
 /// nothing else; when `period` itself has its invoice, it waits for the next run.
+///
+/// ```
+/// use std::collections::BTreeSet;
+///
+/// use billing_domain::Month;
+/// use billing_domain::invoicing::plan;
+///
+/// let month = |text| Month::parse(text);
+/// let open = BTreeSet::from([month("2026-08")?, month("2026-09")?, month("2026-10")?]);
+/// let invoiced = BTreeSet::from([month("2026-09")?]);
+/// let drafts = plan(month("2026-10")?, &open, &invoiced);
+/// assert_eq!((drafts[0].month, drafts[0].late.len()), (month("2026-08")?, 0));
+/// assert_eq!((drafts[1].month, &drafts[1].late[..]), (month("2026-10")?, &[month("2026-09")?][..]));
+/// # Ok::<(), billing_domain::CalendarError>(())
+/// ```
 #[must_use]
 pub fn plan(period: Month, open: &BTreeSet<Month>, invoiced: &BTreeSet<Month>) -> Vec<DraftPlan> {
     let billed_until_now = open.range(..=period);

@@ -6,12 +6,12 @@ use std::future::Future;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::invoicing::{Disposition, Invoice, InvoiceDocument, InvoiceLine, InvoiceStatus, Party, VoidReason};
+use crate::invoicing::{Disposition, Invoice, InvoiceContents, InvoiceDocument, InvoiceStatus, Party, VoidReason};
 use crate::{AccountId, Currency, Day, InvoiceId, Month, TenantId};
 
 use super::{AdminAction, ChangeOutcome, PortError};
 
-/// An account and currency with usage that no invoice has sealed.
+/// An account and currency with something that no invoice asks for yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Billable {
     /// The account's tenant.
@@ -20,7 +20,8 @@ pub struct Billable {
     pub account: AccountId,
     /// In which.
     pub currency: Currency,
-    /// Months with open usage, up to the period.
+    /// Months up to the period with something to bill: open usage, corrections, or a fee or minimum that is due without
+    /// usage.
     pub open: BTreeSet<Month>,
     /// Months with an invoice that is not void.
     pub invoiced: BTreeSet<Month>,
@@ -118,7 +119,7 @@ impl RunResult {
 
 /// The steps from open usage to an issued invoice.
 pub trait InvoiceStore {
-    /// Accounts with open usage up to the period, by account and currency.
+    /// Accounts with something to bill up to the period, by account and currency.
     fn billable(
         &self,
         period: Month,
@@ -139,11 +140,11 @@ pub trait InvoiceStore {
         account: Option<AccountId>,
     ) -> impl Future<Output = Result<Vec<InvoiceId>, PortError>> + Send;
 
-    /// What a draft would seal, composed but not written.
-    fn preview(&self, request: &DraftRequest) -> impl Future<Output = Result<Vec<InvoiceLine>, PortError>> + Send;
+    /// What a draft would ask for, composed but not written.
+    fn preview(&self, request: &DraftRequest) -> impl Future<Output = Result<InvoiceContents, PortError>> + Send;
 
     /// Seals the open buckets of the month, and of the late months that still have an invoice, and writes the draft
-    /// with the lines that [`compose`](crate::invoicing::compose) makes of exactly what was sealed.
+    /// with what [`compose`](crate::invoicing::compose) makes of exactly what was sealed, and its taxes.
     fn draft(&self, request: &DraftRequest) -> impl Future<Output = Result<DraftOutcome, PortError>> + Send;
 
     /// Gives the draft the next number and pins what its document shows, unless that was done before; the document.
@@ -222,12 +223,12 @@ pub trait InvoiceReader {
         limit: u32,
     ) -> impl Future<Output = Result<InvoicePage, PortError>> + Send;
 
-    /// One invoice with its lines, if it exists within the tenant that may be seen.
+    /// One invoice and what it is made of, if it exists within the tenant that may be seen.
     fn invoice(
         &self,
         id: InvoiceId,
         tenant: Option<TenantId>,
-    ) -> impl Future<Output = Result<Option<(Invoice, Vec<InvoiceLine>)>, PortError>> + Send;
+    ) -> impl Future<Output = Result<Option<(Invoice, InvoiceContents)>, PortError>> + Send;
 }
 
 /// Declares invoices void.

@@ -4,11 +4,11 @@ use std::future::Future;
 
 use jiff::Timestamp;
 
-use crate::DayRange;
 use crate::pricing::{CostKey, CostShare};
-use crate::usage::{RatedUsage, UnratedReason, UnratedUsage, UsageBatch, UsageEvent};
+use crate::usage::{QuarantineReason, RatedUsage, UnratedUsage, UsageBatch, UsageEvent};
+use crate::{DayRange, MessageId};
 
-use super::PortError;
+use super::{PortError, UnratedGroup};
 
 /// What became of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,7 +45,7 @@ pub struct Recorded {
 pub struct WaitingUsage {
     /// As it was set aside.
     pub usage: UnratedUsage,
-    /// Where to go on listing from.
+    /// Tells it from another of the same instant, when listing goes on from it.
     pub position: i64,
 }
 
@@ -76,11 +76,19 @@ pub trait UsageLedger {
     /// Whatever is delivered again, by whichever pod, at whatever age, changes nothing.
     fn record(&self, batch: &UsageBatch<'_>) -> impl Future<Output = Result<RecordOutcome, PortError>> + Send;
 
-    /// Up to `limit` messages that wait, for that reason or for any, oldest first, after a position (0 to begin).
+    /// Up to `limit` groups of what waits, after a place. Its work grows with the groups, not with what waits in them.
+    fn waiting_groups(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<UnratedGroup>, PortError>> + Send;
+
+    /// Up to `limit` messages of a group that were charged on these days, oldest first, after one of them.
     fn waiting(
         &self,
-        reason: Option<UnratedReason>,
-        after: i64,
+        group: &UnratedGroup,
+        days: DayRange,
+        after: Option<&WaitingUsage>,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<WaitingUsage>, PortError>> + Send;
 
@@ -91,6 +99,16 @@ pub trait UsageLedger {
         directory_version: i64,
         rated: &[RatedUsage],
     ) -> impl Future<Output = Result<RerateOutcome, PortError>> + Send;
+
+    /// Quarantines waiting messages that turn out not to be usage, and gives up their claims, so that the right message
+    /// can be published under their ids; the number that this call moved. What is kept of each is its fields, for its
+    /// bytes are gone.
+    fn refuse_waiting(
+        &self,
+        messages: &[MessageId],
+        reason: QuarantineReason,
+        detail: &str,
+    ) -> impl Future<Output = Result<u64, PortError>> + Send;
 
     /// Up to `limit` rated events of a cost's operator, direction and days that have no cost.
     fn uncosted(

@@ -2,17 +2,31 @@
 //!
 //! Absent is `None`; an expected conflict is an outcome; [`PortError`] is infrastructure only.
 
+mod account_admin;
 mod accounts;
 mod clock;
+mod corrections;
+mod decks;
 mod documents;
 mod error;
 mod invoices;
 mod ledger;
+mod partitions;
 mod prices;
+mod pricing_reader;
+mod quarantine;
+mod retention;
+mod stream_gaps;
 mod usage_reader;
 
+pub use account_admin::{
+    AccountAdmin, AccountChange, AccountField, AccountHistory, AccountOutcome, AccountRefusal, AccountSummary, Entered,
+    Entry,
+};
 pub use accounts::Accounts;
 pub use clock::Clock;
+pub use corrections::{CorrectionDelta, CorrectionEffect, PriceCorrections};
+pub use decks::{DeckStore, PriceDecks};
 pub use documents::{DocumentStore, InvoiceRenderer, PutOutcome, RenderedDocument};
 pub use error::PortError;
 pub use invoices::{
@@ -20,8 +34,18 @@ pub use invoices::{
     InvoiceStore, InvoiceVoider, Outbox, OutboxEntry, PinRequest, RunCounts, RunResult, RunTotals,
 };
 pub use ledger::{RecordOutcome, Recorded, RerateOutcome, UncostedUsage, UsageLedger, WaitingUsage};
+pub use partitions::{DetachOutcome, EventPartition, EventPartitions};
 pub use prices::{
     AdminAction, BookStamp, ChangeOutcome, CostDraft, CostFilter, NewCost, NewPrice, Page, PriceAdmin, PriceBookCache,
     PriceBookStore, PriceFilter, Refusal, Snapshot,
 };
+pub use pricing_reader::{
+    PriceAsked, PricesFound, PricingReader, RatedFound, UnratedCount, UnratedFilter, UnratedGroup, UnratedKey,
+    UnratedPage, UsageFound, WaitingFound,
+};
+pub use quarantine::{
+    DiscardOutcome, HeldMessage, HeldPage, KeptBytes, Quarantine, QuarantineFilter, ReplayedAs, Resolution,
+};
+pub use retention::{Purged, Retention, RetentionLimits};
+pub use stream_gaps::{StreamCheck, StreamFloor, StreamGap, StreamWatch};
 pub use usage_reader::{AccountProfile, UsageAnswer, UsageReader};

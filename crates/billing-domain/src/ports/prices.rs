@@ -5,7 +5,7 @@ use std::future::Future;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::pricing::{CostKey, OperatorMatch, PriceTerms};
+use crate::pricing::{CorrectionError, CostKey, OperatorMatch, PriceTerms};
 use crate::usage::Direction;
 use crate::{AccountId, CostId, Currency, Day, DayRange, Micros, OperatorCost, OperatorId, Price, PriceBook, PriceId};
 use crate::{TenantId, Tier};
@@ -125,6 +125,8 @@ pub enum Refusal {
     Ended,
     /// The idempotency key was used for something else.
     KeyReused,
+    /// A correction that does not fit its price.
+    Correction(CorrectionError),
 }
 
 /// What became of a change.

@@ -1,13 +1,12 @@
-//! The price book: every price and cost at one version, immutable, and the search order of rules.md ("Which price").
+//! The price book: what rating needs of every price and cost at one version, immutable, and the search order of rules.md
+//! ("Which price").
 
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::ops::Range;
+use crate::usage::UsageEvent;
+use crate::{CostId, Currency, Day, PriceId};
 
-use crate::usage::Direction;
-use crate::{AccountId, CostId, Currency, Day, OperatorCost, Price, PriceId, Tier};
-
-use super::price::{OperatorMatch, PriceScope};
+use super::entry::{BookCost, BookPrice, CostEntry, PriceEntry};
+use super::names::Names;
+use super::timetable::{Filed, Timetable, Unfit};
 
 /// Prices that cannot stand in one book.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -18,48 +17,21 @@ pub enum BookError {
     /// Two costs of one key share a day.
     #[error("operator costs {0} and {1} of one key are in force on one day")]
     CostsOverlap(CostId, CostId),
-    /// More prices than can be numbered.
-    #[error("a price book holds at most 2^32 prices")]
+    /// More prices or costs, or more operators times currencies, than can be numbered.
+    #[error("a price book holds at most 2^32 prices, and 2^31 pairs of operator and currency")]
     TooMany,
 }
 
-/// Every price and operator cost at one version.
+/// What rating needs of every price and operator cost at one version.
 ///
-/// Looking up allocates nothing; names are numbered once, when the book is built.
+/// Looking up allocates nothing: names were numbered when the book was built. Books of the same prices are equal, in
+/// whatever order these were given.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PriceBook {
     version: i64,
-    names: HashMap<Box<str>, u32>,
-    prices: Vec<Price>,
-    price_keys: HashMap<PriceSlot, Range<u32>>,
-    costs: Vec<OperatorCost>,
-    cost_keys: HashMap<(u32, Direction), Range<u32>>,
-}
-
-/// A price key by numbers. An account's 128 bits stand as they are, a tier's number beside a marker.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct PriceSlot {
-    scope: Scope,
-    operator: Option<u32>,
-    direction: Direction,
-    currency: Currency,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Scope {
-    Account(AccountId),
-    Tier(u32),
-}
-
-/// What a price is looked up by.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct PriceQuestion<'a> {
-    pub(crate) account: AccountId,
-    pub(crate) tier: &'a Tier,
-    pub(crate) operator: &'a str,
-    pub(crate) direction: Direction,
-    pub(crate) currency: Currency,
-    pub(crate) day: Day,
+    names: Names,
+    prices: Timetable<PriceEntry>,
+    costs: Timetable<CostEntry>,
 }
 
 impl PriceBook {
@@ -67,36 +39,27 @@ impl PriceBook {
     ///
     /// # Errors
     /// [`BookError`] when two prices or two costs of one key share a day.
-    pub fn build(version: i64, mut prices: Vec<Price>, mut costs: Vec<OperatorCost>) -> Result<Self, BookError> {
-        prices.sort_by_key(|price| (price.terms.key(), price.terms.days.from()));
-        costs.sort_by(|a, b| {
-            (&a.key.operator, a.key.direction, a.key.currency, a.days.from()).cmp(&(
-                &b.key.operator,
-                b.key.direction,
-                b.key.currency,
-                b.days.from(),
-            ))
+    pub fn build(version: i64, prices: Vec<BookPrice>, costs: Vec<BookCost>) -> Result<Self, BookError> {
+        let names = Names::of(&prices, &costs).ok_or(BookError::TooMany)?;
+        let prices = prices.into_iter().map(|BookPrice { key, id, unit_price, days, unit, charge_on }| {
+            let (scope, lane) = names.price_slot(&key)?;
+            Some(Filed { scope, lane, row: PriceEntry { id, unit_price, days, unit, charge_on } })
         });
-        refuse_overlaps(&prices, &costs)?;
-        let mut names = Names::default();
-        let price_keys = ranges(&prices, |price| {
-            let terms = &price.terms;
-            let key = terms.key();
-            Ok(PriceSlot {
-                scope: match key.scope {
-                    PriceScope::Account(account) => Scope::Account(account),
-                    PriceScope::Tier(tier) => Scope::Tier(names.number(tier.as_str())?),
-                },
-                operator: match &key.operator {
-                    OperatorMatch::Any => None,
-                    OperatorMatch::One(operator) => Some(names.number(operator.as_str())?),
-                },
-                direction: key.direction,
-                currency: key.currency,
-            })
+        let prices = prices.collect::<Option<_>>().ok_or(BookError::TooMany)?;
+        let prices = Timetable::build(names.price_scopes(), prices).map_err(|unfit| match unfit {
+            Unfit::Overlap(a, b) => BookError::PricesOverlap(a.id, b.id),
+            Unfit::TooMany => BookError::TooMany,
         })?;
-        let cost_keys = ranges(&costs, |cost| Ok((names.number(cost.key.operator.as_str())?, cost.key.direction)))?;
-        Ok(Self { version, names: names.0, prices, price_keys, costs, cost_keys })
+        let costs = costs.into_iter().map(|BookCost { key, id, cost_per_segment, days }| {
+            let (scope, lane) = names.cost_slot(&key)?;
+            Some(Filed { scope, lane, row: CostEntry { id, cost_per_segment, days } })
+        });
+        let costs = costs.collect::<Option<_>>().ok_or(BookError::TooMany)?;
+        let costs = Timetable::build(names.cost_scopes(), costs).map_err(|unfit| match unfit {
+            Unfit::Overlap(a, b) => BookError::CostsOverlap(a.id, b.id),
+            Unfit::TooMany => BookError::TooMany,
+        })?;
+        Ok(Self { version, names, prices, costs })
     }
 
     /// The version that the database gave it; every change of a price or cost gives the next.
@@ -105,101 +68,73 @@ impl PriceBook {
         self.version
     }
 
-    /// Every price, by key and first day.
+    /// The number of prices.
     #[must_use]
-    pub fn prices(&self) -> &[Price] {
-        &self.prices
+    pub fn price_count(&self) -> usize {
+        self.prices.len()
     }
 
-    /// Every operator cost, by key and first day.
+    /// The number of operator costs.
     #[must_use]
-    pub fn costs(&self) -> &[OperatorCost] {
-        &self.costs
+    pub fn cost_count(&self) -> usize {
+        self.costs.len()
     }
 
-    /// The price in force: account + operator, account + any, tier + operator, tier + any; the first hit wins.
-    pub(crate) fn price(&self, q: PriceQuestion<'_>) -> Option<&Price> {
-        let operator = self.names.get(q.operator).copied();
-        let tier = self.names.get(q.tier.as_str()).copied();
-        let scopes = [Some(Scope::Account(q.account)), tier.map(Scope::Tier)];
-        scopes.into_iter().flatten().find_map(|scope| {
-            let own = operator.and_then(|operator| self.price_in(scope, Some(operator), q));
-            own.or_else(|| self.price_in(scope, None, q))
+    /// Every price, by key and first day, in an order that depends on nothing but the book.
+    pub fn prices(&self) -> impl Iterator<Item = BookPrice> {
+        self.prices.iter().filter_map(|(scope, lane, entry)| {
+            let PriceEntry { id, unit_price, days, unit, charge_on } = *entry;
+            Some(BookPrice { key: self.names.price_key(scope, lane)?, id, unit_price, days, unit, charge_on })
         })
     }
 
-    fn price_in(&self, scope: Scope, operator: Option<u32>, q: PriceQuestion<'_>) -> Option<&Price> {
-        let slot = PriceSlot { scope, operator, direction: q.direction, currency: q.currency };
-        let prices = within(&self.prices, self.price_keys.get(&slot)?);
-        let after = prices.partition_point(|price| price.terms.days.from() <= q.day);
-        prices[..after].last().filter(|price| price.covers(q.day))
+    /// Every operator cost, by key and first day, in an order that depends on nothing but the book.
+    pub fn costs(&self) -> impl Iterator<Item = BookCost> {
+        self.costs.iter().filter_map(|(scope, lane, entry)| {
+            let CostEntry { id, cost_per_segment, days } = *entry;
+            Some(BookCost { key: self.names.cost_key(scope, lane)?, id, cost_per_segment, days })
+        })
     }
 
-    /// The cost in force. An operator that charges in several currencies is costed in the price's when it can be,
+    /// What one event is looked up by: its names are searched for once.
+    pub(super) fn ask(&self, event: &UsageEvent) -> Question {
+        Question {
+            operator: self.names.operator(&event.operator),
+            currency: self.names.currency(event.currency),
+            day: Day::of(event.charged_at),
+        }
+    }
+
+    /// The price in force: account + operator, account + any, tier + operator, tier + any; the first hit wins.
+    pub(super) fn price(&self, event: &UsageEvent, question: Question) -> Option<&PriceEntry> {
+        let Question { operator, currency, day } = question;
+        let lane = |operator| Some(self.names.price_lane(operator, currency?, event.direction));
+        let (any, own) = (lane(None)?, operator.and_then(|operator| lane(Some(operator))));
+        let in_scope = |scope| {
+            let own = own.and_then(|lane| self.prices.in_force(scope, lane, day));
+            own.or_else(|| self.prices.in_force(scope, any, day))
+        };
+        let account = self.names.account_scope(event.account);
+        account.and_then(in_scope).or_else(|| in_scope(self.names.tier_scope(&event.tier)?))
+    }
+
+    /// The cost in force. An operator that charges in several currencies is costed in the event's when it can be,
     /// else in the first by code: then both amounts are kept and the margin is unknown.
-    pub(crate) fn cost(
-        &self,
-        operator: &str,
-        direction: Direction,
-        currency: Currency,
-        day: Day,
-    ) -> Option<&OperatorCost> {
-        let operator = *self.names.get(operator)?;
-        let costs = within(&self.costs, self.cost_keys.get(&(operator, direction))?);
-        let mut in_force = costs.iter().filter(|cost| cost.days.contains(day));
-        let first = in_force.next()?;
-        if first.key.currency == currency {
-            return Some(first);
+    pub(super) fn cost(&self, event: &UsageEvent, question: Question) -> Option<(Currency, &CostEntry)> {
+        let Question { operator, currency, day } = question;
+        let scope = Names::cost_scope(operator?, event.direction);
+        if let Some(cost) = currency.and_then(|lane| self.costs.in_force(scope, lane, day)) {
+            return Some((event.currency, cost));
         }
-        Some(in_force.find(|cost| cost.key.currency == currency).unwrap_or(first))
+        let (lane, cost) = self.costs.first_in_force(scope, day)?;
+        Some((self.names.currency_of(lane)?, cost))
     }
 }
 
-/// Gives each tier and operator text a number.
-#[derive(Default)]
-struct Names(HashMap<Box<str>, u32>);
-
-impl Names {
-    fn number(&mut self, name: &str) -> Result<u32, BookError> {
-        if let Some(number) = self.0.get(name) {
-            return Ok(*number);
-        }
-        let number = u32::try_from(self.0.len()).map_err(|_| BookError::TooMany)?;
-        self.0.insert(name.into(), number);
-        Ok(number)
-    }
-}
-
-/// Where each key's rows stand in the sorted rows.
-fn ranges<T, K: Hash + Eq>(
-    rows: &[T],
-    mut key: impl FnMut(&T) -> Result<K, BookError>,
-) -> Result<HashMap<K, Range<u32>>, BookError> {
-    let mut ranges = HashMap::with_capacity(rows.len());
-    for (index, row) in rows.iter().enumerate() {
-        let index = u32::try_from(index).map_err(|_| BookError::TooMany)?;
-        ranges.entry(key(row)?).or_insert(index..index).end = index + 1;
-    }
-    Ok(ranges)
-}
-
-fn within<'a, T>(rows: &'a [T], range: &Range<u32>) -> &'a [T] {
-    let index = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
-    rows.get(index(range.start)..index(range.end)).unwrap_or_default()
-}
-
-fn refuse_overlaps(prices: &[Price], costs: &[OperatorCost]) -> Result<(), BookError> {
-    for pair in prices.windows(2) {
-        let (a, b) = (&pair[0], &pair[1]);
-        if a.terms.days.overlaps(b.terms.days) && a.terms.key() == b.terms.key() {
-            return Err(BookError::PricesOverlap(a.id, b.id));
-        }
-    }
-    for pair in costs.windows(2) {
-        let (a, b) = (&pair[0], &pair[1]);
-        if a.days.overlaps(b.days) && a.key == b.key {
-            return Err(BookError::CostsOverlap(a.id, b.id));
-        }
-    }
-    Ok(())
+/// An event's names as the book numbers them; `None`: no price or cost has that name.
+#[derive(Clone, Copy)]
+pub(super) struct Question {
+    operator: Option<u32>,
+    currency: Option<u32>,
+    day: Day,
 }

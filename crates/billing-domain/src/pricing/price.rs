@@ -10,6 +10,8 @@ use uuid::Uuid;
 use crate::usage::{Direction, DlrStatus};
 use crate::{AccountId, Currency, Day, DayRange, Micros, OperatorId, PriceId, Tier};
 
+use super::monthly::{MonthlyTerms, Package, Steps};
+
 /// The highest unit price and unit cost: 999,999.999999 units, the platform's `NUMERIC(12,6)`.
 pub const MAX_UNIT_PRICE: Micros = Micros(999_999_999_999);
 
@@ -36,33 +38,56 @@ pub fn check_unit_amount(amount: Micros) -> Result<Micros, PriceError> {
     }
 }
 
-/// How a unit price becomes the amount of one event.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+/// How units and a unit price become an amount.
+///
+/// An event's own amount is always units × unit price. What a month's total makes of GRADUATED, VOLUME and PACKAGE is an
+/// adjustment on the invoice ("Which price" of rules.md).
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PricingModel {
     /// Segments × unit price.
     PerSegment,
     /// The unit price, whatever the number of segments.
     FlatPerMessage,
+    /// A month's segments above a step cost the step's price, those below it what they did.
+    Graduated(Steps),
+    /// All of a month's segments cost the price of the highest step that they reach.
+    Volume(Steps),
+    /// A month's segments are sold in packages; the last may be half used. The unit price is indicative.
+    Package(Package),
+}
+
+/// What a price counts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ChargeUnit {
+    /// Each segment.
+    Segment,
+    /// Each message, whatever the number of its segments.
+    Message,
 }
 
 impl PricingModel {
-    /// Every model, with its name on the wire.
-    pub const ALL: [(Self, &'static str); 2] =
-        [(Self::PerSegment, "PER_SEGMENT"), (Self::FlatPerMessage, "FLAT_PER_MESSAGE")];
+    /// Every model's name on the wire and in the database.
+    pub const NAMES: [&'static str; 5] = ["PER_SEGMENT", "FLAT_PER_MESSAGE", "GRADUATED", "VOLUME", "PACKAGE"];
 
     /// The name on the wire and in the database.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::PerSegment => "PER_SEGMENT",
             Self::FlatPerMessage => "FLAT_PER_MESSAGE",
+            Self::Graduated(_) => "GRADUATED",
+            Self::Volume(_) => "VOLUME",
+            Self::Package(_) => "PACKAGE",
         }
     }
 
-    /// The model of that name, if there is one.
+    /// What its units are.
     #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find_map(|(model, known)| (known == name).then_some(model))
+    pub fn unit(&self) -> ChargeUnit {
+        match self {
+            Self::FlatPerMessage => ChargeUnit::Message,
+            Self::PerSegment | Self::Graduated(_) | Self::Volume(_) | Self::Package(_) => ChargeUnit::Segment,
+        }
     }
 }
 
@@ -159,6 +184,8 @@ pub struct PriceTerms {
     pub charge_on: ChargeOn,
     /// Per segment or per message, 0 to [`MAX_UNIT_PRICE`].
     pub unit_price: Micros,
+    /// What a whole month adds to it.
+    pub monthly: MonthlyTerms,
     /// ISO 4217.
     pub currency: Currency,
     /// The days on which it is in force.
@@ -215,6 +242,7 @@ pub fn sample_price(unit_price: &str) -> Result<Price, Box<dyn std::error::Error
         model: PricingModel::PerSegment,
         charge_on: ChargeOn::AnyTerminal,
         unit_price: check_unit_amount(Micros::parse(unit_price)?)?,
+        monthly: MonthlyTerms::default(),
         currency: Currency::new("USD")?,
         days: DayRange::inclusive(Day::parse("2026-01-01")?, None)?,
     };

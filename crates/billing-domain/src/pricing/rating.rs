@@ -1,10 +1,11 @@
 //! Rating: from one usage event to its two amounts. Never rounds, never allocates, never guesses.
 
 use crate::usage::UsageEvent;
-use crate::{CostId, Currency, Day, Micros, MoneyError, OperatorCost, Price, PriceBook, PriceId};
+use crate::{CostId, Currency, Micros, MoneyError, PriceBook, PriceId};
 
-use super::book::PriceQuestion;
-use super::price::PricingModel;
+use super::book::Question;
+use super::entry::PriceEntry;
+use super::price::ChargeUnit;
 
 /// What rating found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,24 +50,18 @@ impl Rated {
 }
 
 impl PriceBook {
-    /// Prices one event by the price in force at its `charged_at`.
+    /// Prices one event by the price in force on the UTC day of its `charged_at`: of account and operator, account and any
+    /// operator, tier and operator, tier and any operator the first that is there. A day without a price is
+    /// [`Rating::NoPrice`], never 0.
     ///
     /// # Errors
     /// [`MoneyError::Overflow`], which [`MAX_UNIT_PRICE`](super::MAX_UNIT_PRICE) and ten segments cannot reach.
     pub fn rate(&self, event: &UsageEvent) -> Result<Rating, MoneyError> {
-        let day = Day::of(event.charged_at);
-        let question = PriceQuestion {
-            account: event.account,
-            tier: &event.tier,
-            operator: event.operator.as_str(),
-            direction: event.direction,
-            currency: event.currency,
-            day,
-        };
-        let Some(price) = self.price(question) else { return Ok(Rating::NoPrice) };
+        let question = self.ask(event);
+        let Some(price) = self.price(event, question) else { return Ok(Rating::NoPrice) };
         let units = units(price, event);
-        let amount = price.terms.unit_price.times(u32::from(units))?;
-        Ok(Rating::Rated(Rated { price: price.id, units, amount, cost: self.cost_share(event)? }))
+        let amount = price.unit_price.times(u32::from(units))?;
+        Ok(Rating::Rated(Rated { price: price.id, units, amount, cost: self.share(event, question)? }))
     }
 
     /// What the operator charges for one event, when a cost is in force.
@@ -74,22 +69,22 @@ impl PriceBook {
     /// # Errors
     /// [`MoneyError::Overflow`], as for [`PriceBook::rate`].
     pub fn cost_share(&self, event: &UsageEvent) -> Result<Option<CostShare>, MoneyError> {
-        let found = self.cost(event.operator.as_str(), event.direction, event.currency, Day::of(event.charged_at));
-        found
-            .map(|cost: &OperatorCost| {
-                let amount = cost.cost_per_segment.times(u32::from(event.segments.get()))?;
-                Ok(CostShare { cost: cost.id, amount, currency: cost.key.currency })
-            })
-            .transpose()
+        self.share(event, self.ask(event))
+    }
+
+    fn share(&self, event: &UsageEvent, question: Question) -> Result<Option<CostShare>, MoneyError> {
+        let Some((currency, cost)) = self.cost(event, question) else { return Ok(None) };
+        let amount = cost.cost_per_segment.times(u32::from(event.segments.get()))?;
+        Ok(Some(CostShare { cost: cost.id, amount, currency }))
     }
 }
 
-fn units(price: &Price, event: &UsageEvent) -> u8 {
-    if !price.terms.charge_on.charges(event.dlr_status) {
+fn units(price: &PriceEntry, event: &UsageEvent) -> u8 {
+    if !price.charge_on.charges(event.dlr_status) {
         return 0;
     }
-    match price.terms.model {
-        PricingModel::PerSegment => event.segments.get(),
-        PricingModel::FlatPerMessage => 1,
+    match price.unit {
+        ChargeUnit::Segment => event.segments.get(),
+        ChargeUnit::Message => 1,
     }
 }

@@ -1,7 +1,9 @@
-//! Which price, and what it comes to: the rules of money, "Which price", as tables and laws.
+//! Which price, and what it comes to: the rules of money, "Which price", as tables.
+
+mod corrections;
+mod laws;
 
 use jiff::Timestamp;
-use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
@@ -69,6 +71,10 @@ fn event(tier: &str, operator: &str, charged_at: &str) -> UsageEvent {
     }
 }
 
+fn book(prices: &[Price], costs: &[OperatorCost]) -> Result<PriceBook, BookError> {
+    PriceBook::build(1, prices.iter().map(Into::into).collect(), costs.iter().map(Into::into).collect())
+}
+
 fn winner(book: &PriceBook, event: &UsageEvent) -> Option<PriceId> {
     match book.rate(event).unwrap() {
         Rating::Rated(rated) => Some(rated.price),
@@ -82,8 +88,8 @@ fn the_first_hit_wins_account_and_operator_account_tier_and_operator_tier() {
     let from = days("2026-01-01", None);
     for present in 0..16_usize {
         let there: Vec<_> = all.iter().enumerate().filter(|(i, _)| present & (1 << i) != 0).map(|(_, p)| *p).collect();
-        let prices = there.iter().map(|(whose, op)| price(&format!("{whose} {op}"), whose, op, "0.01", from)).collect();
-        let book = PriceBook::build(1, prices, vec![]).unwrap();
+        let prices = there.iter().map(|(whose, op)| price(&format!("{whose} {op}"), whose, op, "0.01", from));
+        let book = book(&prices.collect::<Vec<_>>(), &[]).unwrap();
         let expected = there.first().map(|(whose, op)| PriceId(id(&format!("{whose} {op}"))));
         assert_eq!(winner(&book, &event("GROWTH", "op-20", "2026-10-05T08:00:00Z")), expected, "{there:?}");
     }
@@ -91,12 +97,8 @@ fn the_first_hit_wins_account_and_operator_account_tier_and_operator_tier() {
 
 #[test]
 fn only_the_same_tier_operator_direction_currency_and_day_match() {
-    let book = PriceBook::build(
-        1,
-        vec![price("p", "GROWTH", "op-20", "0.01", days("2026-10-01", Some("2026-10-31")))],
-        vec![],
-    );
-    let book = book.unwrap();
+    let only = price("p", "GROWTH", "op-20", "0.01", days("2026-10-01", Some("2026-10-31")));
+    let book = book(&[only], &[]).unwrap();
     type Change = fn(&mut UsageEvent);
     let same: Change = |_| {};
     for (change, found) in [
@@ -110,6 +112,9 @@ fn only_the_same_tier_operator_direction_currency_and_day_match() {
         (|e| e.charged_at = "2026-10-31T23:59:59.999999Z".parse().unwrap(), true),
         (|e| e.charged_at = "2026-09-30T23:59:59.999999Z".parse().unwrap(), false),
         (|e| e.charged_at = "2026-11-01T00:00:00Z".parse().unwrap(), false),
+        // The day is the one in UTC.
+        (|e| e.charged_at = "2026-10-31T23:00:00-04:00".parse().unwrap(), false),
+        (|e| e.charged_at = "2026-11-01T03:00:00+04:30".parse().unwrap(), true),
     ] {
         let mut event = event("GROWTH", "op-20", "2026-10-05T08:00:00Z");
         change(&mut event);
@@ -124,7 +129,7 @@ fn the_version_in_force_at_charged_at_wins_never_the_latest() {
         price("first", "GROWTH", "*", "0.01", days("2026-10-01", Some("2026-10-09"))),
         price("second", "GROWTH", "*", "0.02", days("2026-10-10", Some("2026-10-14"))),
     ];
-    let book = PriceBook::build(1, prices, vec![]).unwrap();
+    let book = book(&prices, &[]).unwrap();
     for (at, expected) in [
         ("2026-10-09T23:59:59Z", Some("first")),
         ("2026-10-10T00:00:00Z", Some("second")),
@@ -138,60 +143,137 @@ fn the_version_in_force_at_charged_at_wins_never_the_latest() {
 }
 
 #[test]
-fn amounts_follow_the_model_and_what_is_charged() {
-    for (model, charge_on, status, expected) in [
-        (PricingModel::PerSegment, ChargeOn::AnyTerminal, DlrStatus::Delivered, 37_500),
-        (PricingModel::PerSegment, ChargeOn::AnyTerminal, DlrStatus::Rejected, 37_500),
-        (PricingModel::FlatPerMessage, ChargeOn::AnyTerminal, DlrStatus::Failed, 12_500),
-        (PricingModel::PerSegment, ChargeOn::Delivered, DlrStatus::Delivered, 37_500),
-        (PricingModel::PerSegment, ChargeOn::Delivered, DlrStatus::Undelivered, 0),
-        (PricingModel::FlatPerMessage, ChargeOn::Delivered, DlrStatus::Expired, 0),
+fn a_gap_between_periods_is_unrated_and_a_price_of_zero_is_not() {
+    let prices = [
+        price("free", "GROWTH", "*", "0", days("2026-10-01", Some("2026-10-09"))),
+        price("later", "GROWTH", "*", "0.01", days("2026-10-12", None)),
+    ];
+    let book = book(&prices, &[cost("c", "op-20", "USD", "0.004", days("2026-01-01", None))]).unwrap();
+    for (at, expected) in
+        [("2026-10-05T08:00:00Z", Some(0)), ("2026-10-11T08:00:00Z", None), ("2026-10-12T00:00:00Z", Some(30_000))]
+    {
+        let amount = match book.rate(&event("GROWTH", "op-20", at)).unwrap() {
+            Rating::Rated(rated) => Some(rated.amount.0),
+            Rating::NoPrice => None,
+        };
+        assert_eq!(amount, expected, "{at}");
+    }
+}
+
+#[test]
+fn amounts_follow_the_model_and_charge_on_and_the_cost_always_counts() {
+    let step = |above| Step { above, unit_price: Micros(1) };
+    let steps = Steps::new(vec![step(1), step(100)]).unwrap();
+    let package = Package::new(1_000, Micros(8_000_000)).unwrap();
+    let (any, delivered) = (ChargeOn::AnyTerminal, ChargeOn::Delivered);
+    for (model, charge_on, status, units, expected) in [
+        (PricingModel::PerSegment, any, DlrStatus::Delivered, 3, 37_500),
+        (PricingModel::PerSegment, any, DlrStatus::Rejected, 3, 37_500),
+        (PricingModel::FlatPerMessage, any, DlrStatus::Failed, 1, 12_500),
+        (PricingModel::Graduated(steps.clone()), any, DlrStatus::Delivered, 3, 37_500),
+        (PricingModel::Volume(steps), any, DlrStatus::Delivered, 3, 37_500),
+        (PricingModel::Package(package), any, DlrStatus::Delivered, 3, 37_500),
+        (PricingModel::PerSegment, delivered, DlrStatus::Delivered, 3, 37_500),
+        (PricingModel::PerSegment, delivered, DlrStatus::Failed, 0, 0),
+        (PricingModel::PerSegment, delivered, DlrStatus::Undelivered, 0, 0),
+        (PricingModel::FlatPerMessage, delivered, DlrStatus::Delivered, 1, 12_500),
+        (PricingModel::FlatPerMessage, delivered, DlrStatus::Expired, 0, 0),
+        (PricingModel::Package(package), delivered, DlrStatus::Rejected, 0, 0),
     ] {
         let mut only = price("p", "GROWTH", "*", "0.0125", days("2026-01-01", None));
-        (only.terms.model, only.terms.charge_on) = (model, charge_on);
-        let costs = vec![cost("c", "op-20", "USD", "0.004", days("2026-01-01", None))];
-        let book = PriceBook::build(1, vec![only], costs).unwrap();
+        (only.terms.model, only.terms.charge_on) = (model.clone(), charge_on);
+        let costs = [cost("c", "op-20", "USD", "0.004", days("2026-01-01", None))];
+        let book = book(&[only], &costs).unwrap();
         let event = UsageEvent { dlr_status: status, ..event("GROWTH", "op-20", "2026-10-05T08:00:00Z") };
-        let Rating::Rated(rated) = book.rate(&event).unwrap() else { panic!("there is a price") };
-        assert_eq!(rated.amount.0, expected, "{model:?} {charge_on:?} {status:?}");
-        // Whether the customer pays or not, the operator does not carry it for nothing.
-        assert_eq!(rated.cost.unwrap().amount.0, 12_000);
-        assert_eq!(rated.margin(event.currency), Some(expected - 12_000));
+        let share = CostShare { cost: CostId(id("c")), amount: Micros(12_000), currency: event.currency };
+        let rated = Rated { price: PriceId(id("p")), units, amount: Micros(expected), cost: Some(share) };
+        assert_eq!(book.rate(&event), Ok(Rating::Rated(rated)), "{model:?} {charge_on:?} {status:?}");
     }
 }
 
 #[test]
-fn a_cost_is_missing_foreign_or_known_and_never_guessed() {
+fn a_cost_is_the_one_in_force_preferably_in_the_currency_of_the_price_and_never_guessed() {
     let always = days("2026-01-01", None);
-    for (costs, expected, has_margin) in [
-        (vec![], None, false),
-        (vec![cost("other", "op-21", "USD", "0.001", always)], None, false),
-        (vec![cost("over", "op-20", "USD", "0.001", days("2026-01-01", Some("2026-10-04")))], None, false),
-        (vec![cost("foreign", "op-20", "AFN", "0.5", always)], Some("foreign"), false),
-        (
-            vec![cost("foreign", "op-20", "AFN", "0.5", always), cost("own", "op-20", "USD", "0.1", always)],
-            Some("own"),
-            true,
-        ),
-        (vec![cost("zero", "op-20", "USD", "0", always)], Some("zero"), true),
+    let mut incoming = cost("incoming", "op-20", "USD", "0.001", always);
+    incoming.key.direction = Direction::Mo;
+    let of = |currency: &str| cost(currency, "op-20", currency, "0.5", always);
+    for (costs, expected) in [
+        (vec![], None),
+        (vec![cost("other", "op-21", "USD", "0.001", always)], None),
+        (vec![incoming], None),
+        (vec![cost("past", "op-20", "USD", "0.001", days("2026-01-01", Some("2026-10-04")))], None),
+        (vec![cost("future", "op-20", "USD", "0.001", days("2026-10-06", None))], None),
+        (vec![cost("day", "op-20", "USD", "0", days("2026-10-05", Some("2026-10-05")))], Some("day")),
+        (vec![of("AFN")], Some("AFN")),
+        (vec![of("EUR"), of("AFN")], Some("AFN")),
+        (vec![of("AFN"), of("EUR"), of("USD")], Some("USD")),
+        (vec![of("USD"), of("AFN")], Some("USD")),
+        // An old one in the price's currency is no better than none.
+        (vec![cost("past", "op-20", "USD", "1", days("2026-01-01", Some("2026-10-04"))), of("EUR")], Some("EUR")),
     ] {
-        let book = PriceBook::build(1, vec![price("p", "GROWTH", "*", "0.01", always)], costs).unwrap();
+        let book = book(&[price("p", "GROWTH", "*", "0.01", always)], &costs).unwrap();
         let event = event("GROWTH", "op-20", "2026-10-05T08:00:00Z");
         let Rating::Rated(rated) = book.rate(&event).unwrap() else { panic!("there is a price") };
-        assert_eq!(rated.cost.map(|share| share.cost), expected.map(|name| CostId(id(name))));
-        assert_eq!(rated.margin(event.currency).is_some(), has_margin, "{expected:?}");
+        assert_eq!(rated.cost.map(|share| share.cost), expected.map(|name| CostId(id(name))), "{costs:?}");
+        assert_eq!(book.cost_share(&event).unwrap(), rated.cost);
     }
 }
 
 #[test]
-fn prices_of_one_key_on_one_day_make_no_book() {
-    let (a, b) = (days("2026-01-01", Some("2026-01-31")), days("2026-01-31", None));
-    let prices = vec![price("a", "GROWTH", "*", "1", a), price("b", "GROWTH", "*", "1", b)];
-    assert!(matches!(PriceBook::build(1, prices, vec![]), Err(BookError::PricesOverlap(..))));
-    let costs = vec![cost("a", "op", "USD", "1", a), cost("b", "op", "USD", "1", b)];
-    assert!(matches!(PriceBook::build(1, vec![], costs), Err(BookError::CostsOverlap(..))));
-    let apart = vec![price("a", "GROWTH", "*", "1", a), price("b", "STARTER", "*", "1", b)];
-    assert!(PriceBook::build(1, apart, vec![]).is_ok());
+fn the_margin_is_price_minus_cost_in_one_currency_and_may_be_negative() {
+    for (costs, expected) in [
+        (vec![("USD", "0")], Some(30_000)),
+        (vec![("USD", "0.004")], Some(18_000)),
+        (vec![("USD", "0.011")], Some(-3_000)),
+        (vec![("AFN", "0.004")], None),
+        (vec![], None),
+    ] {
+        let always = days("2026-01-01", None);
+        let costs: Vec<_> = costs.iter().map(|(code, amount)| cost("c", "op-20", code, amount, always)).collect();
+        let book = book(&[price("p", "GROWTH", "*", "0.01", always)], &costs).unwrap();
+        let event = event("GROWTH", "op-20", "2026-10-05T08:00:00Z");
+        let Rating::Rated(rated) = book.rate(&event).unwrap() else { panic!("there is a price") };
+        assert_eq!(rated.margin(event.currency), expected, "{costs:?}");
+    }
+}
+
+#[test]
+fn periods_of_one_key_do_not_overlap() {
+    let (january, from_last, from_next) =
+        (days("2026-01-01", Some("2026-01-31")), days("2026-01-31", None), days("2026-02-01", None));
+    type Change = fn(&mut Price);
+    let same: Change = |_| {};
+    for (change, period, fits) in [
+        (same, from_last, false),
+        (same, days("2025-01-01", None), false),
+        (same, days("2026-01-10", Some("2026-01-10")), false),
+        (same, from_next, true),
+        (same, days("2025-01-01", Some("2025-12-31")), true),
+        (|p| p.terms.unit_price = Micros(1), from_last, false),
+        (|p| p.terms.model = PricingModel::FlatPerMessage, from_last, false),
+        (|p| p.terms.tier = Tier::new("STARTER").unwrap(), from_last, true),
+        (|p| p.terms.account = Some(mine()), from_last, true),
+        (|p| p.terms.operator = OperatorMatch::One(OperatorId::new("op-20").unwrap()), from_last, true),
+        (|p| p.terms.direction = Direction::Mo, from_last, true),
+        (|p| p.terms.currency = Currency::new("AFN").unwrap(), from_last, true),
+    ] {
+        let (a, mut b) = (price("a", "GROWTH", "*", "1", january), price("b", "GROWTH", "*", "1", period));
+        change(&mut b);
+        for both in [[a.clone(), b.clone()], [b.clone(), a]] {
+            let built = book(&both, &[]);
+            assert_eq!(built.is_ok(), fits, "{b:?}");
+            assert!(fits || matches!(built, Err(BookError::PricesOverlap(..))), "{b:?}");
+        }
+    }
+    // Of one account, whatever tier it is listed under.
+    let mut listed = [price("a", "mine", "*", "1", january), price("b", "mine", "*", "1", from_last)];
+    listed[1].terms.tier = Tier::new("GROWTH").unwrap();
+    assert!(matches!(book(&listed, &[]), Err(BookError::PricesOverlap(..))));
+    for (currency, period, fits) in [("USD", from_last, false), ("USD", from_next, true), ("AFN", from_last, true)] {
+        let costs = [cost("a", "op", "USD", "1", january), cost("b", "op", currency, "1", period)];
+        let built = book(&[], &costs);
+        assert!(if fits { built.is_ok() } else { matches!(built, Err(BookError::CostsOverlap(..))) }, "{currency}");
+    }
 }
 
 #[test]
@@ -205,43 +287,4 @@ fn unit_amounts_have_limits_within_which_rating_cannot_overflow() {
         assert_eq!(check_unit_amount(Micros::parse(text).unwrap()).map(|_| ()), expected, "{text}");
     }
     assert!(MAX_UNIT_PRICE.times(10).is_ok());
-}
-
-proptest! {
-    /// The book finds what a search through every price finds.
-    #[test]
-    fn the_book_agrees_with_a_linear_search(
-        starts in prop::collection::vec((0_i32..60, 1_i32..20, 0_u8..4, 0_usize..3), 0..40),
-        asked in 0_i32..80,
-        operator in 0_usize..4,
-    ) {
-        let operators = ["*", "op-1", "op-2", "op-3"];
-        let mut prices: Vec<Price> = Vec::new();
-        for (index, (from, length, scope, op)) in starts.into_iter().enumerate() {
-            let whose = ["mine", "GROWTH", "STARTER", "CUSTOM"][usize::from(scope)];
-            let from = Day::from_epoch_days(20_000 + from).unwrap();
-            let until = Day::from_epoch_days(from.epoch_days() + length).unwrap();
-            let new = price(&index.to_string(), whose, operators[op], "0.01", DayRange::new(from, Some(until)).unwrap());
-            if prices.iter().all(|old| old.terms.key() != new.terms.key() || !old.terms.days.overlaps(new.terms.days)) {
-                prices.push(new);
-            }
-        }
-        let on = Day::from_epoch_days(20_000 + asked).unwrap();
-        let mut event = event("GROWTH", if operator == 0 { "op-9" } else { operators[operator] }, "2026-10-05T08:00:00Z");
-        event.charged_at = on.start();
-        let rank = |price: &Price| {
-            let whose = match &price.terms.key().scope {
-                PriceScope::Account(account) => (*account == event.account).then_some(0),
-                PriceScope::Tier(tier) => (*tier == event.tier).then_some(2),
-            }?;
-            let op = match &price.terms.operator {
-                OperatorMatch::One(operator) => (*operator == event.operator).then_some(0),
-                OperatorMatch::Any => Some(1),
-            }?;
-            price.covers(on).then_some(whose + op)
-        };
-        let expected = prices.iter().filter_map(|price| Some((rank(price)?, price.id))).min_by_key(|(rank, _)| *rank);
-        let book = PriceBook::build(1, prices.clone(), vec![]).unwrap();
-        prop_assert_eq!(winner(&book, &event), expected.map(|(_, id)| id));
-    }
 }

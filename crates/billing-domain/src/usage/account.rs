@@ -1,10 +1,21 @@
 //! Accounts as billing knows them: their one tenant, and the tier and currency that held from which day.
 //!
-//! Profiles are learned from events that carry a tier. What an invoice prints of a customer is not kept here.
+//! Profiles are learned from events that carry a tier, until staff say what holds: from that day on their word stands,
+//! and no event teaches anything. An event's own tier still wins for that event. What an invoice prints of a customer is
+//! not kept here.
 
 use std::collections::HashMap;
 
 use crate::{AccountId, Currency, Day, TenantId, Tier};
+
+/// Who says what an account's tier and currency are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProfileSource {
+    /// An event that named another tier than the one known.
+    Event,
+    /// A member of staff.
+    Staff,
+}
 
 /// Tier and main currency of an account from one day on.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -15,6 +26,8 @@ pub struct ProfileVersion {
     pub tier: Tier,
     /// The main currency: of events that name none.
     pub currency: Currency,
+    /// On whose word.
+    pub source: ProfileSource,
 }
 
 /// One account: its tenant, and its profile's versions.
@@ -22,11 +35,26 @@ pub struct ProfileVersion {
 pub struct AccountRecord {
     /// For ever.
     pub tenant: TenantId,
-    /// By first day, ascending, never empty.
+    /// By first day, ascending, each day once, never empty.
     pub profile: Vec<ProfileVersion>,
 }
 
 impl AccountRecord {
+    /// Of everything that was ever learned and said, by first day and, within a day, in the order in which it came. From
+    /// the first day of staff's word on, only staff's word counts, and of one day the last.
+    #[must_use]
+    pub fn of(tenant: TenantId, versions: impl IntoIterator<Item = ProfileVersion>) -> Self {
+        let mut profile: Vec<ProfileVersion> = Vec::new();
+        for version in versions {
+            match profile.last_mut() {
+                Some(last) if last.source == ProfileSource::Staff && version.source == ProfileSource::Event => {}
+                Some(last) if last.from == version.from => *last = version,
+                _ => profile.push(version),
+            }
+        }
+        Self { tenant, profile }
+    }
+
     /// The version in force on a day: the last that began by then, else the earliest.
     #[must_use]
     pub fn profile_on(&self, day: Day) -> Option<&ProfileVersion> {
@@ -77,12 +105,14 @@ impl AccountDirectory {
     }
 
     /// Whether the observation says something new: an account not seen before, or another tier than the one in force
-    /// on its day. An account's tenant is never learned anew, nor its main currency, and a day's first tier stands.
+    /// on its day. An account's tenant is never learned anew, nor its main currency; a day's first tier stands, and so
+    /// does what staff have said.
     #[must_use]
     pub fn is_news(&self, seen: &Observation) -> bool {
         let Some(known) = self.accounts.get(&seen.account) else { return true };
         let Some(in_force) = known.profile_on(seen.day) else { return known.tenant == seen.tenant };
-        known.tenant == seen.tenant && in_force.tier != seen.tier && in_force.from != seen.day
+        let is_said = in_force.source == ProfileSource::Staff && in_force.from <= seen.day;
+        known.tenant == seen.tenant && in_force.tier != seen.tier && in_force.from != seen.day && !is_said
     }
 
     /// Takes in one observation, as the database will: the rule by which profiles are learned.
@@ -96,7 +126,8 @@ impl AccountDirectory {
             .or_insert_with(|| AccountRecord { tenant: seen.tenant, profile: Vec::new() });
         let currency = record.profile.first().map_or(seen.currency, |first| first.currency);
         let at = record.profile.partition_point(|version| version.from <= seen.day);
-        record.profile.insert(at, ProfileVersion { from: seen.day, tier: seen.tier.clone(), currency });
+        let (from, tier) = (seen.day, seen.tier.clone());
+        record.profile.insert(at, ProfileVersion { from, tier, currency, source: ProfileSource::Event });
     }
 }
 
@@ -142,6 +173,68 @@ mod tests {
             let version = record.profile_on(Day::parse(day).unwrap()).unwrap();
             assert_eq!((version.tier.as_str(), version.currency.code()), (tier, "USD"), "{day}");
         }
+    }
+
+    fn version(from: &str, tier: &str, currency: &str, source: ProfileSource) -> ProfileVersion {
+        let (tier, currency) = (Tier::new(tier).unwrap(), Currency::new(currency).unwrap());
+        ProfileVersion { from: Day::parse(from).unwrap(), tier, currency, source }
+    }
+
+    #[test]
+    fn what_staff_say_stands_from_its_day_on() {
+        use ProfileSource::{Event, Staff};
+        let record = AccountRecord::of(
+            TenantId(Uuid::from_u128(2)),
+            [
+                version("2026-10-01", "STARTER", "USD", Event),
+                version("2026-10-05", "GROWTH", "USD", Event),
+                version("2026-10-10", "ODD", "USD", Event),
+                version("2026-10-10", "TYPO", "AFN", Staff),
+                version("2026-10-10", "CUSTOM", "AFN", Staff),
+                version("2026-10-12", "GROWTH", "USD", Event),
+                version("2026-10-20", "ENTERPRISE", "AFN", Staff),
+            ],
+        );
+        for (day, tier, currency) in [
+            ("2026-09-01", "STARTER", "USD"),
+            ("2026-10-09", "GROWTH", "USD"),
+            ("2026-10-10", "CUSTOM", "AFN"),
+            ("2026-10-19", "CUSTOM", "AFN"),
+            ("2026-10-20", "ENTERPRISE", "AFN"),
+        ] {
+            let found = record.profile_on(Day::parse(day).unwrap()).unwrap();
+            assert_eq!((found.tier.as_str(), found.currency.code()), (tier, currency), "{day}");
+        }
+        let account = AccountId(Uuid::from_u128(1));
+        let mut directory = AccountDirectory::new(1, HashMap::from([(account, record)]));
+        for (day, tier, news) in [
+            ("2026-10-09", "OTHER", true),
+            ("2026-10-10", "OTHER", false),
+            ("2026-10-15", "OTHER", false),
+            ("2026-11-15", "STARTER", false),
+        ] {
+            let seen = seen(day, tier, "USD");
+            assert_eq!(directory.is_news(&seen), news, "{day} {tier}");
+            directory.learn(&seen);
+        }
+        assert_eq!(directory.get(account).unwrap().profile.len(), 5);
+    }
+
+    #[test]
+    fn staff_know_an_account_before_its_first_event() {
+        let account = AccountId(Uuid::from_u128(1));
+        let said = version("2026-10-10", "CUSTOM", "AFN", ProfileSource::Staff);
+        let record = AccountRecord::of(TenantId(Uuid::from_u128(2)), [said]);
+        let mut directory = AccountDirectory::new(1, HashMap::from([(account, record)]));
+        for (day, tier, news) in
+            [("2026-10-03", "CUSTOM", false), ("2026-10-05", "GROWTH", true), ("2026-10-10", "GROWTH", false)]
+        {
+            let seen = seen(day, tier, "USD");
+            assert_eq!(directory.is_news(&seen), news, "{day} {tier}");
+            directory.learn(&seen);
+        }
+        let tiers: Vec<_> = directory.get(account).unwrap().profile.iter().map(|known| known.tier.as_str()).collect();
+        assert_eq!(tiers, ["GROWTH", "CUSTOM"]);
     }
 
     #[test]

@@ -109,18 +109,34 @@ impl BucketSums {
     }
 }
 
-/// Folds events into what they add to each bucket, in key order: two writers that take buckets in one order cannot
-/// wait for each other in a circle.
+/// What events add to buckets.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Folded {
+    /// Each bucket once, in key order: two writers that take buckets in one order cannot wait for each other in a circle.
+    pub buckets: Vec<(BucketKey, BucketSums)>,
+    /// Of each event, in the order of the events, its place in `buckets`.
+    pub places: Vec<usize>,
+}
+
+/// Folds events into what they add to each bucket.
 ///
 /// # Errors
 /// [`MoneyError::Overflow`].
-pub fn fold<'a>(events: impl IntoIterator<Item = &'a RatedUsage>) -> Result<Vec<(BucketKey, BucketSums)>, MoneyError> {
-    let mut buckets: HashMap<BucketKey, BucketSums> = HashMap::new();
+pub fn fold<'a>(events: impl IntoIterator<Item = &'a RatedUsage>) -> Result<Folded, MoneyError> {
+    let mut found: HashMap<BucketKey, usize> = HashMap::new();
+    let (mut sums, mut places): (Vec<BucketSums>, Vec<usize>) = (Vec::new(), Vec::new());
     for usage in events {
-        let sums = buckets.entry(BucketKey::of(usage)).or_default();
-        sums.add(usage.event.segments.get(), &usage.rated, usage.event.currency)?;
+        let place = *found.entry(BucketKey::of(usage)).or_insert_with(|| {
+            sums.push(BucketSums::default());
+            sums.len() - 1
+        });
+        sums[place].add(usage.event.segments.get(), &usage.rated, usage.event.currency)?;
+        places.push(place);
     }
-    let mut folded: Vec<_> = buckets.into_iter().collect();
-    folded.sort_by(|(a, _), (b, _)| a.cmp(b));
-    Ok(folded)
+    let mut keys: Vec<(BucketKey, usize)> = found.into_iter().collect();
+    keys.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let mut sorted = vec![0; keys.len()];
+    keys.iter().enumerate().for_each(|(new, (_, old))| sorted[*old] = new);
+    places.iter_mut().for_each(|place| *place = sorted[*place]);
+    Ok(Folded { buckets: keys.into_iter().map(|(key, old)| (key, sums[old])).collect(), places })
 }

@@ -53,6 +53,20 @@ pub enum ClaimVerdict {
 /// Judges one delivery against the claim that stands after the batch's claims were made.
 ///
 /// `made_now`: the standing claim was made by this batch and no earlier delivery of the batch has used it.
+///
+/// ```
+/// use billing_domain::MessageId;
+/// use billing_domain::usage::{Claim, ClaimVerdict, Fingerprint, Receipt, judge};
+///
+/// let (same, other) = (Fingerprint("0199a000-0000-7000-8000-000000000001".parse()?), Fingerprint(Default::default()));
+/// let at = |sequence| Receipt { sequence, published_at: Default::default() };
+/// let message = MessageId("0199a000-0000-7000-8000-000000000002".parse()?);
+/// let standing = Claim { message, fingerprint: same, receipt: at(7) };
+/// assert_eq!(judge(&standing, false, same, at(7)), ClaimVerdict::Redelivery);
+/// assert_eq!(judge(&standing, false, same, at(8)), ClaimVerdict::Duplicate);
+/// assert_eq!(judge(&standing, false, other, at(8)), ClaimVerdict::Conflict);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn judge(standing: &Claim, made_now: bool, fingerprint: Fingerprint, receipt: Receipt) -> ClaimVerdict {
     match (standing.receipt == receipt, standing.fingerprint == fingerprint) {

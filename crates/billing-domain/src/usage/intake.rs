@@ -18,6 +18,8 @@ use super::event::{Receipt, ReportedUsage, UsageEvent};
 const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
 /// Older events may have outlived their claim (14 months), so they are not billed unseen.
 const MONTHS_MAX: u32 = 13;
+/// How long a claim lives: the month more is for duplicates that name another instant than the first.
+const CLAIM_MONTHS: u32 = 14;
 
 /// Why a message is quarantined. The name is the metric's label.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -38,11 +40,13 @@ pub enum QuarantineReason {
     Conflict,
     /// Its amount does not fit.
     Overflow,
+    /// The database refuses it, for a reason that nobody foresaw.
+    Refused,
 }
 
 impl QuarantineReason {
     /// Every reason, so that each metric series exists from the start.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Malformed,
         Self::Oversized,
         Self::UnknownVersion,
@@ -51,6 +55,7 @@ impl QuarantineReason {
         Self::TenantMismatch,
         Self::Conflict,
         Self::Overflow,
+        Self::Refused,
     ];
 
     /// The name in the database and in metrics.
@@ -65,6 +70,7 @@ impl QuarantineReason {
             Self::TenantMismatch => "tenant_mismatch",
             Self::Conflict => "conflict",
             Self::Overflow => "overflow",
+            Self::Refused => "refused",
         }
     }
 }
@@ -255,11 +261,24 @@ pub fn check_age(charged_at: Timestamp, now: Timestamp) -> Result<(), IntakeErro
     if charged_at.duration_since(now) > FUTURE_TOLERANCE {
         return Err(IntakeError::Future(charged_at));
     }
-    // Whole months back from the month of "now", then the same time within the month.
-    let oldest_month = (0..MONTHS_MAX).fold(Month::of(now), |month, _| month.previous());
+    // Most are of today: no need to reckon in months.
+    if now.duration_since(charged_at) < SignedDuration::from_hours(24 * 365) {
+        return Ok(());
+    }
+    if charged_at < months_before(now, MONTHS_MAX) { Err(IntakeError::TooOld(charged_at)) } else { Ok(()) }
+}
+
+/// Claims of messages that were charged and published before this instant have had their time: 14 months.
+#[must_use]
+pub fn claims_end(now: Timestamp) -> Timestamp {
+    months_before(now, CLAIM_MONTHS)
+}
+
+/// Whole months back from the month of "now", then the same time within the month.
+fn months_before(now: Timestamp, months: u32) -> Timestamp {
+    let month = (0..months).fold(Month::of(now), |month, _| month.previous());
     let into_month = now.duration_since(Month::of(now).first_day().start());
-    let oldest = oldest_month.first_day().start().checked_add(into_month).unwrap_or(Timestamp::MIN);
-    if charged_at < oldest { Err(IntakeError::TooOld(charged_at)) } else { Ok(()) }
+    month.first_day().start().checked_add(into_month).unwrap_or(Timestamp::MIN)
 }
 
 fn complete(usage: &ReportedUsage, tenant: Option<TenantId>, directory: &AccountDirectory) -> Option<UsageEvent> {

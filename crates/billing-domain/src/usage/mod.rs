@@ -5,16 +5,18 @@ mod bucket;
 mod claim;
 mod event;
 mod intake;
+mod redaction;
 mod report;
 
-pub use account::{AccountDirectory, AccountRecord, Observation, ProfileVersion};
-pub use bucket::{BucketKey, BucketSums, fold};
+pub use account::{AccountDirectory, AccountRecord, Observation, ProfileSource, ProfileVersion};
+pub use bucket::{BucketKey, BucketSums, Folded, fold};
 pub use claim::{Claim, ClaimVerdict, Fingerprint, judge};
 pub use event::{Direction, DlrStatus, Receipt, ReportedUsage, SegmentCount, SegmentCountError, UsageEvent};
 pub use intake::{
     Admitted, IntakeError, QuarantineReason, QuarantinedMessage, RatedUsage, UnratedReason, UnratedUsage, UsageBatch,
-    admit, check_age, observation,
+    admit, check_age, claims_end, observation,
 };
+pub use redaction::redacted;
 pub use report::{Granularity, Period, ReportError, UsageCell, UsageFigures, UsageQuestion, UsageReport, summarise};
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ fn directory() -> AccountDirectory {
         from: Day::parse(from).unwrap(),
         tier: Tier::new(tier).unwrap(),
         currency: usd(),
+        source: ProfileSource::Event,
     };
     let profile = vec![version("2026-10-01", "STARTER"), version("2026-11-11", "GROWTH")];
     AccountDirectory::new(
@@ -55,7 +56,7 @@ fn now() -> Timestamp {
 
 #[test]
 fn what_a_message_leaves_out_comes_from_the_profile_of_its_day_and_its_own_word_wins() {
-    let book = PriceBook::build(1, vec![sample_price("0.01").unwrap()], vec![]).unwrap();
+    let book = PriceBook::build(1, vec![(&sample_price("0.01").unwrap()).into()], vec![]).unwrap();
     for (usage, known, expected) in [
         (reported(), false, "STARTER USD"),
         (without_profile_fields(), true, "STARTER USD"),
@@ -85,7 +86,7 @@ fn what_a_message_leaves_out_comes_from_the_profile_of_its_day_and_its_own_word_
 
 #[test]
 fn an_account_has_one_tenant() {
-    let book = PriceBook::build(1, vec![sample_price("0.01").unwrap()], vec![]).unwrap();
+    let book = PriceBook::build(1, vec![(&sample_price("0.01").unwrap()).into()], vec![]).unwrap();
     let other = ReportedUsage { tenant: Some(TenantId(Uuid::from_u128(9))), ..reported() };
     assert_eq!(admit(&other, now(), &directory(), &book), Err(IntakeError::TenantMismatch));
     assert!(admit(&other, now(), &AccountDirectory::default(), &book).is_ok());
@@ -131,6 +132,55 @@ fn rated(day: u8, operator: &str, segments: i64, amount: i64, cost: Option<(i64,
 }
 
 #[test]
+fn a_bucket_is_of_one_account_operator_direction_currency_price_and_utc_day() {
+    let first = rated(10, "op-20", 2, 100, None);
+    type Change = fn(&mut RatedUsage);
+    let same: Change = |_| {};
+    for (change, shared) in [
+        (same, true),
+        (|usage| usage.event.message = MessageId(Uuid::from_u128(8)), true),
+        (|usage| usage.event.tier = Tier::new("GROWTH").unwrap(), true),
+        (|usage| usage.event.dlr_status = DlrStatus::Failed, true),
+        (|usage| usage.event.charged_at = "2026-11-10T00:00:00Z".parse().unwrap(), true),
+        (|usage| usage.event.charged_at = "2026-11-11T04:29:59+04:30".parse().unwrap(), true),
+        (|usage| usage.event.charged_at = "2026-11-11T00:00:00Z".parse().unwrap(), false),
+        (|usage| usage.event.charged_at = "2026-11-09T23:59:59.999999Z".parse().unwrap(), false),
+        (|usage| usage.event.account = AccountId(Uuid::from_u128(8)), false),
+        (|usage| usage.event.operator = OperatorId::new("op-21").unwrap(), false),
+        (|usage| usage.event.direction = Direction::Mo, false),
+        (|usage| usage.event.currency = Currency::new("AFN").unwrap(), false),
+        (|usage| usage.rated.price = PriceId(Uuid::from_u128(8)), false),
+    ] {
+        let mut other = first.clone();
+        change(&mut other);
+        assert_eq!(BucketKey::of(&first) == BucketKey::of(&other), shared, "{other:?}");
+    }
+}
+
+#[test]
+fn a_bucket_sums_messages_segments_units_amounts_and_costs() {
+    // Segments, units, amount, cost; then messages, segments, units, amount, cost, uncosted, foreign.
+    let usd_cost = Some((40, "USD"));
+    for (events, expected) in [
+        (vec![(3, 3, 300, usd_cost), (2, 1, 100, usd_cost)], (2, 5, 4, 400, 80, 0, 0)),
+        (vec![(3, 0, 0, usd_cost)], (1, 3, 0, 0, 40, 0, 0)),
+        (vec![(3, 3, 300, None), (1, 1, 100, usd_cost)], (2, 4, 4, 400, 40, 1, 0)),
+        (vec![(3, 3, 300, Some((999, "AFN"))), (1, 1, 100, usd_cost)], (2, 4, 4, 400, 40, 0, 1)),
+    ] {
+        let usage = events.iter().map(|(segments, units, amount, cost)| {
+            let mut usage = rated(1, "op", *segments, *amount, *cost);
+            usage.rated.units = *units;
+            usage
+        });
+        let usage: Vec<_> = usage.collect();
+        let sums = fold(&usage).unwrap().buckets[0].1;
+        let found =
+            (sums.messages, sums.segments, sums.units, sums.amount.0, sums.cost.0, sums.uncosted, sums.foreign_cost);
+        assert_eq!(found, expected, "{events:?}");
+    }
+}
+
+#[test]
 fn a_margin_is_known_only_when_every_cost_is_known_in_the_price_s_currency() {
     for (events, expected) in [
         (vec![rated(1, "op", 1, 100, Some((40, "USD"))), rated(1, "op", 2, 200, Some((300, "USD")))], Some(-40)),
@@ -138,7 +188,7 @@ fn a_margin_is_known_only_when_every_cost_is_known_in_the_price_s_currency() {
         (vec![rated(1, "op", 1, 100, Some((40, "AFN")))], None),
         (vec![rated(1, "op", 1, 100, Some((0, "USD")))], Some(100)),
     ] {
-        let folded = fold(&events).unwrap();
+        let folded = fold(&events).unwrap().buckets;
         assert_eq!(folded[0].1.margin(), expected.map(MicrosSum));
         assert_eq!(folded[0].1.known_cost().is_some(), expected.is_some());
     }
@@ -216,18 +266,20 @@ proptest! {
     ) {
         let operators = ["op-1", "op-2", "op-3"];
         let events: Vec<_> = raw.iter().map(|(day, op, segments, amount, cost)| rated(*day, operators[*op], *segments, *amount, cost.map(|c| (c, "USD")))).collect();
-        let whole = fold(&events).unwrap();
+        let Folded { buckets: whole, places } = fold(&events).unwrap();
         let total = |folded: &[(BucketKey, BucketSums)]| {
             let mut sum = BucketSums::default();
             folded.iter().for_each(|(_, sums)| sum.merge(sums).unwrap());
             sum
         };
         prop_assert!(whole.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        let keys: Vec<_> = places.iter().map(|place| whole[*place].0.clone()).collect();
+        prop_assert_eq!(keys, events.iter().map(BucketKey::of).collect::<Vec<_>>());
         prop_assert_eq!(total(&whole).amount.0, raw.iter().map(|r| i128::from(r.3)).sum::<i128>());
         prop_assert_eq!(total(&whole).uncosted, u64::try_from(raw.iter().filter(|r| r.4.is_none()).count()).unwrap());
         let (first, second) = events.split_at(cut.min(events.len()));
         let mut parts: HashMap<BucketKey, BucketSums> = HashMap::new();
-        for (key, sums) in fold(second).unwrap().into_iter().chain(fold(first).unwrap()) {
+        for (key, sums) in fold(second).unwrap().buckets.into_iter().chain(fold(first).unwrap().buckets) {
             parts.entry(key).or_default().merge(&sums).unwrap();
         }
         prop_assert_eq!(parts, whole.into_iter().collect::<HashMap<_, _>>());

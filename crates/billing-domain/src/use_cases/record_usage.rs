@@ -48,6 +48,27 @@ pub fn prepare_batch<'a>(
     batch
 }
 
+/// Sets one message aside that the ledger refuses for good. `why` does not quote the message.
+#[must_use]
+pub fn set_refused_aside<'a>(
+    delivery: &Delivery<'a>,
+    why: String,
+    directory: &AccountDirectory,
+    book: &PriceBook,
+) -> UsageBatch<'a> {
+    let account = match &delivery.content {
+        Ok(usage) => Some(usage.account),
+        Err(unreadable) => unreadable.account,
+    };
+    let (receipt, raw, reason) = (delivery.receipt, delivery.raw, QuarantineReason::Refused);
+    UsageBatch {
+        book_version: book.version(),
+        directory_version: directory.version(),
+        quarantined: vec![QuarantinedMessage { receipt, reason, detail: why, account, raw }],
+        ..UsageBatch::default()
+    }
+}
+
 fn place<'a>(
     batch: &mut UsageBatch<'a>,
     delivery: &Delivery<'a>,

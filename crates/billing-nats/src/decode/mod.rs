@@ -9,6 +9,7 @@ mod values;
 
 use std::borrow::Cow;
 
+use async_nats::header::HeaderName;
 use billing_domain::usage::{Direction, QuarantineReason, ReportedUsage};
 use billing_domain::use_cases::Unreadable;
 use billing_domain::{AccountId, Currency, MessageId, OperatorId, TenantId, Tier};
@@ -18,7 +19,7 @@ use fields::{Field, Fields};
 use values::Is;
 
 /// The header that names the tenant.
-pub(crate) const TENANT_HEADER: &str = "X-Tenant-Id";
+pub(crate) const TENANT_HEADER: HeaderName = HeaderName::from_static("X-Tenant-Id");
 /// A larger message is not read. A charged event has about 350 bytes.
 const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 /// The event type of delivery reports.
@@ -41,6 +42,15 @@ type Read<T> = Result<T, Fault>;
 pub(crate) fn decode(tenant: Option<&str>, payload: &[u8]) -> Result<ReportedUsage, Unreadable> {
     let mut account = None;
     read(tenant, payload, &mut account).map_err(|Fault { reason, detail }| Unreadable { reason, detail, account })
+}
+
+/// Reads a message that was kept from long ago. Its header was not: `tenant` is the tenant that it is taken to have
+/// named.
+///
+/// # Errors
+/// [`Unreadable`].
+pub fn decode_stored(tenant: Option<TenantId>, payload: &[u8]) -> Result<ReportedUsage, Unreadable> {
+    decode(tenant.map(|tenant| tenant.to_string()).as_deref(), payload)
 }
 
 fn read(tenant: Option<&str>, payload: &[u8], account: &mut Option<AccountId>) -> Read<ReportedUsage> {

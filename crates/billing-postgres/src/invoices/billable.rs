@@ -1,4 +1,4 @@
-//! What is to be billed: open usage by account and currency, and drafts that were left.
+//! What is to be billed: open usage, corrections and fees by account and currency, and drafts that were left.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::columns::{self, Table};
 use crate::transaction::{Failure, Transaction};
 
+use super::basis::bears_fee;
 use super::rows;
 
 const TABLE: Table = Table("usage_buckets");
@@ -53,13 +54,35 @@ impl Transaction for ListBillable {
     type Output = Vec<Billable>;
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Vec<Billable>, Failure> {
-        let months: Vec<MonthRow> = diesel::sql_query(
-            "WITH open AS (
+        let (priced, fees) =
+            ("p.cancelled_at IS NULL AND (p.monthly_fee_micros > 0 OR p.monthly_minimum_micros > 0)", bears_fee());
+        let months: Vec<MonthRow> = diesel::sql_query(format!(
+            "WITH usage AS (
                 SELECT tenant_id, account_id, currency, date_trunc('month', day)::date AS month,
                     sum(uncosted)::bigint AS uncosted
                 FROM billing.usage_buckets
                 WHERE sealed_by IS NULL AND day < $1 AND ($2::uuid IS NULL OR account_id = $2)
                 GROUP BY tenant_id, account_id, currency, date_trunc('month', day)::date
+            ), corrected AS (
+                SELECT tenant_id, account_id, currency, usage_month AS month, 0::bigint AS uncosted
+                FROM billing.correction_deltas
+                WHERE settled_by IS NULL AND usage_month < $1 AND ($2::uuid IS NULL OR account_id = $2)
+            ), fees AS (
+                -- A year back at most, and not for months before the account was known.
+                SELECT a.tenant_id, a.account_id, p.currency, period.month, 0::bigint AS uncosted
+                FROM (SELECT generate_series($1 - interval '12 months', $1 - interval '1 month', '1 month')::date
+                    AS month) AS period
+                JOIN billing.prices p ON {priced}
+                JOIN billing.accounts a ON ($2::uuid IS NULL OR a.account_id = $2) AND {fees}
+                WHERE period.month >= (SELECT date_trunc('month', min(effective_from))::date
+                        FROM billing.account_profiles f WHERE f.account_id = a.account_id)
+                    AND NOT EXISTS (SELECT FROM billing.invoices i WHERE i.account_id = a.account_id
+                        AND i.currency = p.currency AND i.period_start = period.month
+                        AND (i.status <> 'VOID' OR i.disposition = 'waive'))
+            ), open AS (
+                SELECT tenant_id, account_id, currency, month, sum(uncosted)::bigint AS uncosted
+                FROM (TABLE usage UNION ALL TABLE corrected UNION ALL TABLE fees) AS due
+                GROUP BY tenant_id, account_id, currency, month
             )
             SELECT tenant_id, account_id, currency, month, true AS is_open, uncosted,
                 EXISTS (SELECT FROM billing.account_parties p WHERE p.account_id = open.account_id) AS is_named
@@ -70,7 +93,7 @@ impl Transaction for ListBillable {
             WHERE i.status <> 'VOID'
                 AND EXISTS (SELECT FROM open WHERE open.account_id = i.account_id AND open.currency = i.currency)
             ORDER BY account_id, currency, month",
-        )
+        ))
         .bind::<Date, _>(rows::month(self.period.next()))
         .bind::<Nullable<SqlUuid>, _>(self.account.map(|account| account.0))
         .load(connection)

@@ -1,57 +1,30 @@
-//! Sealing: an invoice takes open buckets, and its lines are made of exactly what it took.
+//! Sealing: an invoice takes open buckets, and is composed of exactly what it took.
 
-use billing_domain::MicrosSum;
-use billing_domain::invoicing::{InvoiceLine, compose, subtotal};
+use billing_domain::invoicing::{InvoiceContents, compose, taxes, total};
 use billing_domain::ports::{DraftOutcome, DraftRequest, Refusal};
-use billing_domain::usage::{BucketKey, BucketSums};
-use diesel::QueryableByName;
-use diesel::data_types::PgDate;
-use diesel::sql_types::{Array, BigInt, Date, Integer, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Date, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use crate::buckets::{BUCKET_ORDER, KeyColumns, SumColumns};
+use crate::accounts;
+use crate::buckets::BUCKET_ORDER;
 use crate::columns;
+use crate::ledger::{Book, hold_unchanged};
 use crate::transaction::{Failure, Transaction};
 
-use super::rows;
-
-/// Open buckets of the month, and of late months that have an invoice: `$1` account, `$2` currency, `$3` month,
-/// `$4` late months.
-const DUE_BUCKETS: &str = "account_id = $1 AND currency = $2 AND sealed_by IS NULL AND (
-        (day >= $3 AND day < ($3 + interval '1 month'))
-        OR (date_trunc('month', day)::date = ANY($4) AND EXISTS (
-            SELECT FROM billing.invoices i WHERE i.account_id = $1 AND i.currency = $2 AND i.status <> 'VOID'
-                AND i.period_start = date_trunc('month', day)::date)))";
-
-const BUCKET_COLUMNS: &str = "account_id, tenant_id, operator_id, direction, currency, price_id, day,
-    messages, segments, amount_micros::text AS amount, cost_micros::text AS cost, uncosted, foreign_cost";
-
-#[derive(QueryableByName)]
-struct BucketRow {
-    #[diesel(embed)]
-    key: KeyColumns,
-    #[diesel(embed)]
-    sums: SumColumns,
-}
-
-impl BucketRow {
-    fn bucket(&self) -> Result<(BucketKey, BucketSums), Failure> {
-        Ok((self.key.key()?, self.sums.sums()?))
-    }
-}
+use super::basis::{self, DUE_BUCKETS};
+use super::{contents, rows};
 
 pub(super) struct Preview<'a>(pub(super) &'a DraftRequest);
 
 impl Transaction for Preview<'_> {
     const NAME: &'static str = "preview_invoice";
     const READ_ONLY: bool = true;
-    type Output = Vec<InvoiceLine>;
+    type Output = InvoiceContents;
 
-    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Vec<InvoiceLine>, Failure> {
-        let query = format!("SELECT {BUCKET_COLUMNS} FROM billing.usage_buckets WHERE {DUE_BUCKETS}");
-        let rows: Vec<BucketRow> = due(diesel::sql_query(query), self.0).load(connection).await?;
-        let buckets = rows.iter().map(BucketRow::bucket).collect::<Result<Vec<_>, _>>()?;
-        Ok(compose(&buckets, self.0.currency)?)
+    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<InvoiceContents, Failure> {
+        let mut made_of = compose(&basis::read(connection, self.0, true).await?)?;
+        add_taxes(connection, self.0, &mut made_of).await?;
+        Ok(made_of)
     }
 }
 
@@ -66,33 +39,46 @@ impl Transaction for Draft<'_> {
         if let Some(written) = rows::find(connection, request.id, false).await? {
             return Ok(DraftOutcome::Drafted(written.id));
         }
+        // What was invoiced before must not grow while this is composed, nor prices be corrected.
+        hold_account(connection, request).await?;
+        hold_unchanged(connection, Book::Prices).await?;
         // The row first: of two runs one waits here for the other, and then finds the month taken.
         if insert(connection, request).await? == 0 {
             return Ok(DraftOutcome::Taken);
         }
-        let sealed = seal(connection, request).await?;
-        if sealed.is_empty() {
+        seal(connection, request).await?;
+        let mut made_of = compose(&basis::read(connection, request, false).await?)?;
+        if made_of.is_empty() {
             // Rolled back: the draft goes with the transaction that made it.
             return Err(Failure::Refused(Refusal::NotFound));
         }
-        let lines = compose(&sealed, request.currency)?;
-        write_lines(connection, request, &lines).await?;
-        total(connection, request, &lines).await?;
+        settle_corrections(connection, request).await?;
+        add_taxes(connection, request, &mut made_of).await?;
+        contents::write(connection, (request.id, request.tenant), &made_of).await?;
+        sum_up(connection, request, &made_of).await?;
         Ok(DraftOutcome::Drafted(request.id))
     }
 }
 
-type Unbound = diesel::query_builder::SqlQuery;
-type Bound<'a> = diesel::query_builder::BoxedSqlQuery<'a, diesel::pg::Pg, Unbound>;
+/// By the rates that are in force on the period's last day.
+async fn add_taxes(
+    connection: &mut AsyncPgConnection,
+    request: &DraftRequest,
+    made_of: &mut InvoiceContents,
+) -> Result<(), Failure> {
+    let party = accounts::party_on(connection, request.account, request.month.last_day()).await?;
+    let rates = party.map(|party| party.tax_rates).unwrap_or_default();
+    made_of.taxes = taxes(made_of.subtotal(request.currency)?, &rates)?;
+    Ok(())
+}
 
-fn due(query: Unbound, request: &DraftRequest) -> Bound<'static> {
-    let late: Vec<PgDate> = request.late.iter().map(|month| rows::month(*month)).collect();
-    query
-        .into_boxed()
+/// One draft of an account at a time.
+async fn hold_account(connection: &mut AsyncPgConnection, request: &DraftRequest) -> Result<(), Failure> {
+    diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))")
         .bind::<SqlUuid, _>(request.account.0)
-        .bind::<Text, _>(request.currency.code().to_owned())
-        .bind::<Date, _>(rows::month(request.month))
-        .bind::<Array<Date>, _>(late)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// The void invoice of the month that nothing replaces yet, if there is one, is the one that this replaces.
@@ -118,79 +104,42 @@ async fn insert(connection: &mut AsyncPgConnection, request: &DraftRequest) -> R
     .await?)
 }
 
-async fn seal(
-    connection: &mut AsyncPgConnection,
-    request: &DraftRequest,
-) -> Result<Vec<(BucketKey, BucketSums)>, Failure> {
-    // Locked in the order in which ingest adds to them, sealed as they are then: an event that comes meanwhile waits
-    // and opens a new bucket.
+/// Seals what is due. Locked in the order in which ingest adds to it, sealed as it is then: an event that comes meanwhile
+/// waits and opens a new bucket.
+async fn seal(connection: &mut AsyncPgConnection, request: &DraftRequest) -> Result<(), Failure> {
     let query = format!(
         "WITH due AS (
             SELECT id FROM billing.usage_buckets WHERE {DUE_BUCKETS} ORDER BY {BUCKET_ORDER} FOR UPDATE
         )
-        UPDATE billing.usage_buckets SET sealed_by = $5 WHERE id IN (SELECT id FROM due) AND sealed_by IS NULL
-        RETURNING {BUCKET_COLUMNS}"
+        UPDATE billing.usage_buckets SET sealed_by = $5 WHERE id IN (SELECT id FROM due) AND sealed_by IS NULL"
     );
-    let rows: Vec<BucketRow> =
-        due(diesel::sql_query(query), request).bind::<SqlUuid, _>(request.id.0).load(connection).await?;
-    rows.iter().map(BucketRow::bucket).collect()
-}
-
-async fn write_lines(
-    connection: &mut AsyncPgConnection,
-    request: &DraftRequest,
-    lines: &[InvoiceLine],
-) -> Result<(), Failure> {
-    let numbers = (1_i32..).zip(lines).map(|(number, _)| number).collect::<Vec<_>>();
-    let text = |f: for<'a> fn(&'a InvoiceLine) -> &'a str| lines.iter().map(f).collect::<Vec<_>>();
-    diesel::sql_query(
-        "INSERT INTO billing.invoice_lines (invoice_id, line, tenant_id, usage_month, operator_id, direction,
-            price_id, messages, segments, exact_micros, amount_minor)
-        SELECT $1, line, $2, usage_month, operator_id, direction, price_id, messages, segments, exact::numeric, amount
-        FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11)
-            AS l (line, usage_month, operator_id, direction, price_id, messages, segments, exact, amount)",
-    )
-    .bind::<SqlUuid, _>(request.id.0)
-    .bind::<SqlUuid, _>(request.tenant.0)
-    .bind::<Array<Integer>, _>(numbers)
-    .bind::<Array<Date>, _>(lines.iter().map(|line| rows::month(line.usage_month)).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(text(|line| line.operator.as_str()))
-    .bind::<Array<Text>, _>(text(|line| line.direction.name()))
-    .bind::<Array<SqlUuid>, _>(lines.iter().map(|line| line.price.0).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(counts(lines, |line| line.messages)?)
-    .bind::<Array<BigInt>, _>(counts(lines, |line| line.segments)?)
-    .bind::<Array<Text>, _>(lines.iter().map(|line| whole(line.exact)).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(lines.iter().map(|line| line.amount.minor).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
+    basis::bind(query, request).bind::<SqlUuid, _>(request.id.0).execute(connection).await?;
     Ok(())
 }
 
-fn counts(lines: &[InvoiceLine], of: fn(&InvoiceLine) -> u64) -> Result<Vec<i64>, Failure> {
-    lines.iter().map(|line| count(of(line))).collect()
+async fn settle_corrections(connection: &mut AsyncPgConnection, request: &DraftRequest) -> Result<(), Failure> {
+    let query = "UPDATE billing.correction_deltas SET settled_by = $5
+        WHERE account_id = $1 AND currency = $2 AND usage_month = ANY($3 || $4) AND settled_by IS NULL";
+    basis::bind(query.to_owned(), request).bind::<SqlUuid, _>(request.id.0).execute(connection).await?;
+    Ok(())
 }
 
-fn count(count: u64) -> Result<i64, Failure> {
-    i64::try_from(count).map_err(|_| Failure::Broken("a count beyond 2^63"))
-}
-
-/// Micros as a whole number: `numeric` is sent as text.
-fn whole(sum: MicrosSum) -> String {
-    sum.0.to_string()
-}
-
-async fn total(
+async fn sum_up(
     connection: &mut AsyncPgConnection,
     request: &DraftRequest,
-    lines: &[InvoiceLine],
+    made_of: &InvoiceContents,
 ) -> Result<(), Failure> {
+    let subtotal = made_of.subtotal(request.currency)?;
+    let lines = &made_of.lines;
     diesel::sql_query(
-        "UPDATE billing.invoices SET subtotal_minor = $2, total_messages = $3, total_segments = $4 WHERE id = $1",
+        "UPDATE billing.invoices SET subtotal_minor = $2, total_minor = $3, total_messages = $4, total_segments = $5
+        WHERE id = $1",
     )
     .bind::<SqlUuid, _>(request.id.0)
-    .bind::<BigInt, _>(subtotal(lines, request.currency)?.minor)
-    .bind::<BigInt, _>(count(lines.iter().map(|line| line.messages).sum())?)
-    .bind::<BigInt, _>(count(lines.iter().map(|line| line.segments).sum())?)
+    .bind::<BigInt, _>(subtotal.minor)
+    .bind::<BigInt, _>(total(subtotal, &made_of.taxes)?.minor)
+    .bind::<BigInt, _>(contents::count(lines.iter().map(|line| line.messages).sum())?)
+    .bind::<BigInt, _>(contents::count(lines.iter().map(|line| line.segments).sum())?)
     .execute(connection)
     .await?;
     Ok(())

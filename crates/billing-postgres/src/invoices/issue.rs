@@ -1,21 +1,22 @@
 //! From draft to issued: number, hash, issue. Each step once, however often it is called.
 
 use billing_domain::invoicing::{
-    DocumentLine, Invoice, InvoiceDocument, InvoiceNumber, InvoiceStatus, Party, object_key,
+    DocumentAdjustment, DocumentLine, Invoice, InvoiceDocument, InvoiceNumber, InvoiceStatus, LanguageTag, Party,
+    object_key,
 };
 use billing_domain::ports::{FinalizeOutcome, PinRequest};
-use billing_domain::pricing::PricingModel;
-use billing_domain::{Day, InvoiceId, Micros, PriceId};
+use billing_domain::{Day, InvoiceId};
 use diesel::data_types::PgDate;
 use diesel::sql_types::{Array, BigInt, Binary, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use jiff::Timestamp;
-use uuid::Uuid;
 
+use crate::accounts;
 use crate::columns::{self, Table};
+use crate::prices;
 use crate::transaction::{Failure, Transaction};
 
-use super::{outbox, rows};
+use super::{contents, outbox, rows};
 
 const TABLE: Table = Table("invoices");
 
@@ -51,14 +52,13 @@ impl Pin<'_> {
         number: InvoiceNumber,
     ) -> Result<(), Failure> {
         let seller = &self.request.seller;
+        let customer = accounts::party_on(connection, invoice.account, self.request.issue_date).await?;
+        let (customer, locale) = customer.map(|found| (found.party, found.locale)).unzip();
         diesel::sql_query(
-            "UPDATE billing.invoices i SET number = $2, issue_date = $3, due_date = $4, seller_name = $5,
-                seller_address = $6, seller_tax_id = $7, template = $8, s3_key = $9, customer_name = p.legal_name,
-                customer_address = p.address, customer_tax_id = p.tax_id
-            FROM (SELECT) AS one LEFT JOIN LATERAL (
-                SELECT legal_name, address, tax_id FROM billing.account_parties
-                WHERE account_id = $10 AND effective_from <= $3 ORDER BY effective_from DESC LIMIT 1) AS p ON true
-            WHERE i.id = $1",
+            "UPDATE billing.invoices SET number = $2, issue_date = $3, due_date = $4, seller_name = $5,
+                seller_address = $6, seller_tax_id = $7, template = $8, s3_key = $9, customer_name = $10,
+                customer_address = $11, customer_tax_id = $12, customer_locale = $13
+            WHERE id = $1",
         )
         .bind::<SqlUuid, _>(self.invoice.0)
         .bind::<Text, _>(number.to_string())
@@ -69,7 +69,10 @@ impl Pin<'_> {
         .bind::<Nullable<Text>, _>(&seller.tax_id)
         .bind::<Text, _>(self.request.template)
         .bind::<Text, _>(object_key(invoice.account, invoice.period, invoice.id))
-        .bind::<SqlUuid, _>(invoice.account.0)
+        .bind::<Nullable<Text>, _>(customer.as_ref().map(|party| &party.name))
+        .bind::<Nullable<Array<Text>>, _>(customer.as_ref().map(|party| &party.address))
+        .bind::<Nullable<Text>, _>(customer.as_ref().and_then(|party| party.tax_id.as_ref()))
+        .bind::<Nullable<Text>, _>(locale.as_ref().map(LanguageTag::as_str))
         .execute(connection)
         .await?;
         Ok(())
@@ -111,6 +114,8 @@ struct PartiesRow {
     #[diesel(sql_type = Nullable<Text>)]
     customer_tax_id: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
+    customer_locale: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
     replaces_number: Option<String>,
 }
 
@@ -122,20 +127,10 @@ struct DailyRow {
     messages: i64,
 }
 
-#[derive(diesel::QueryableByName)]
-struct TermsRow {
-    #[diesel(sql_type = SqlUuid)]
-    id: Uuid,
-    #[diesel(sql_type = Text)]
-    model: String,
-    #[diesel(sql_type = BigInt)]
-    unit_price_micros: i64,
-}
-
 async fn document(connection: &mut AsyncPgConnection, invoice: Invoice) -> Result<InvoiceDocument, Failure> {
     let parties: PartiesRow = diesel::sql_query(
         "SELECT i.seller_name, i.seller_address, i.seller_tax_id, i.customer_name, i.customer_address,
-            i.customer_tax_id, old.number AS replaces_number
+            i.customer_tax_id, i.customer_locale, old.number AS replaces_number
         FROM billing.invoices i LEFT JOIN billing.invoices old ON old.id = i.replaces WHERE i.id = $1",
     )
     .bind::<SqlUuid, _>(invoice.id.0)
@@ -150,13 +145,20 @@ async fn document(connection: &mut AsyncPgConnection, invoice: Invoice) -> Resul
     .bind::<Date, _>(rows::month(invoice.period.next()))
     .load(connection)
     .await?;
-    let lines = rows::lines(connection, invoice.id, invoice.currency).await?;
-    let terms = terms(connection, lines.iter().map(|line| line.price)).await?;
-    let priced = lines.into_iter().map(|line| {
-        let terms = terms.iter().find(|(id, ..)| *id == line.price);
-        let (_, model, unit_price) = *terms.ok_or(Failure::Broken("a line's price is not there"))?;
-        Ok(DocumentLine { line, model, unit_price })
+    let made_of = contents::read(connection, &invoice).await?;
+    let named = made_of.lines.iter().map(|line| line.price).chain(made_of.adjustments.iter().map(|a| a.price));
+    let terms = prices::by_id(connection, &named.collect()).await?;
+    let of = |price| terms.get(&price).ok_or(Failure::Broken("a line's price is not there"));
+    let lines = made_of.lines.into_iter().map(|line| {
+        let terms = of(line.price)?;
+        Ok(DocumentLine { line, unit: terms.model.unit(), unit_price: terms.unit_price })
     });
+    let adjustments = made_of.adjustments.into_iter().map(|adjustment| {
+        let terms = of(adjustment.price)?;
+        let (operator, direction, unit) = (terms.operator.clone(), terms.direction, terms.model.unit());
+        Ok(DocumentAdjustment { adjustment, operator, direction, unit })
+    });
+    let locale = parties.customer_locale.as_deref().map(LanguageTag::new).transpose();
     let party = |name: Option<String>, address: Option<Vec<String>>, tax_id| {
         name.map(|name| Party { name, address: address.unwrap_or_default(), tax_id })
     };
@@ -167,33 +169,16 @@ async fn document(connection: &mut AsyncPgConnection, invoice: Invoice) -> Resul
             .ok_or_else(|| TABLE.bad("seller_name"))?,
         customer: party(parties.customer_name, parties.customer_address, parties.customer_tax_id),
         replaces: replaces.map_err(|_| TABLE.bad("number"))?,
-        lines: priced.collect::<Result<_, Failure>>()?,
+        locale: locale.map_err(|_| TABLE.bad("customer_locale"))?.unwrap_or_default(),
+        lines: lines.collect::<Result<_, Failure>>()?,
+        adjustments: adjustments.collect::<Result<_, Failure>>()?,
+        taxes: made_of.taxes,
         daily_messages: daily
             .iter()
             .map(|row| Ok((TABLE.day("day", row.day)?, TABLE.count("messages", row.messages)?)))
             .collect::<Result<_, Failure>>()?,
         invoice,
     })
-}
-
-async fn terms(
-    connection: &mut AsyncPgConnection,
-    prices: impl Iterator<Item = PriceId>,
-) -> Result<Vec<(PriceId, PricingModel, Micros)>, Failure> {
-    let mut ids: Vec<Uuid> = prices.map(|price| price.0).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let rows: Vec<TermsRow> =
-        diesel::sql_query("SELECT id, model, unit_price_micros FROM billing.prices WHERE id = ANY($1)")
-            .bind::<Array<SqlUuid>, _>(ids)
-            .load(connection)
-            .await?;
-    rows.iter()
-        .map(|row| {
-            let model = PricingModel::from_name(&row.model).ok_or_else(|| Table("prices").bad("model"))?;
-            Ok((PriceId(row.id), model, Micros(row.unit_price_micros)))
-        })
-        .collect()
 }
 
 pub(super) struct RecordPdf {

@@ -1,6 +1,8 @@
 //! Invoices: from open buckets to an issued document, and back when one is declared void.
 
+mod basis;
 mod billable;
+mod contents;
 mod draft;
 mod issue;
 mod outbox;
@@ -11,7 +13,7 @@ mod void;
 
 use std::collections::BTreeMap;
 
-use billing_domain::invoicing::{Disposition, Invoice, InvoiceDocument, InvoiceLine, VoidReason};
+use billing_domain::invoicing::{Disposition, Invoice, InvoiceContents, InvoiceDocument, VoidReason};
 use billing_domain::ports::{
     AdminAction, Billable, ChangeOutcome, DraftOutcome, DraftRequest, FinalizeOutcome, InvoiceFilter, InvoicePage,
     InvoiceReader, InvoiceStore, InvoiceVoider, Outbox, OutboxEntry, PinRequest, PortError, Refusal, RunCounts,
@@ -38,7 +40,7 @@ impl InvoiceStore for Postgres {
         Ok(self.write(&billable::ListUnfinished { period, account }).await?)
     }
 
-    async fn preview(&self, request: &DraftRequest) -> Result<Vec<InvoiceLine>, PortError> {
+    async fn preview(&self, request: &DraftRequest) -> Result<InvoiceContents, PortError> {
         Ok(self.write(&draft::Preview(request)).await?)
     }
 
@@ -88,7 +90,7 @@ impl InvoiceReader for Postgres {
         &self,
         id: InvoiceId,
         tenant: Option<TenantId>,
-    ) -> Result<Option<(Invoice, Vec<InvoiceLine>)>, PortError> {
+    ) -> Result<Option<(Invoice, InvoiceContents)>, PortError> {
         Ok(self.write(&read::FindInvoice { id, tenant }).await?)
     }
 }

@@ -1,6 +1,6 @@
 //! Invoices as they are asked for. From the primary: what was voided a moment ago must not be shown as due.
 
-use billing_domain::invoicing::{Invoice, InvoiceLine};
+use billing_domain::invoicing::{Invoice, InvoiceContents};
 use billing_domain::ports::{InvoiceFilter, InvoicePage};
 use billing_domain::{InvoiceId, Month, TenantId};
 use diesel::sql_types::{BigInt, Bool, Date, Nullable, Text, Uuid as SqlUuid};
@@ -9,6 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use crate::columns::{self, Table};
 use crate::transaction::{Failure, Reach, Transaction};
 
+use super::contents;
 use super::rows::{self, INVOICE_COLUMNS, InvoiceRow};
 
 /// `$1` tenant, `$2` account, `$3` status, `$4` from, `$5` to, `$6` with drafts.
@@ -88,7 +89,7 @@ pub(super) struct FindInvoice {
 impl Transaction for FindInvoice {
     const NAME: &'static str = "find_invoice";
     const READ_ONLY: bool = true;
-    type Output = Option<(Invoice, Vec<InvoiceLine>)>;
+    type Output = Option<(Invoice, InvoiceContents)>;
 
     fn reach(&self) -> Option<Reach> {
         Some(self.tenant.into())
@@ -98,7 +99,7 @@ impl Transaction for FindInvoice {
         let found = rows::find(connection, self.id, false).await?;
         let seen = found.filter(|invoice| self.tenant.is_none_or(|tenant| tenant == invoice.tenant));
         let Some(invoice) = seen else { return Ok(None) };
-        let lines = rows::lines(connection, self.id, invoice.currency).await?;
-        Ok(Some((invoice, lines)))
+        let contents = contents::read(connection, &invoice).await?;
+        Ok(Some((invoice, contents)))
     }
 }

@@ -1,7 +1,7 @@
-//! Rows of invoices and their lines.
+//! Rows of invoices.
 
-use billing_domain::invoicing::{Disposition, Invoice, InvoiceLine, InvoiceNumber, InvoiceStatus, PinnedTerms, Voided};
-use billing_domain::{AccountId, Currency, InvoiceId, MinorAmount, Month, PriceId, TenantId};
+use billing_domain::invoicing::{Disposition, Invoice, InvoiceNumber, InvoiceStatus, PinnedTerms, Voided};
+use billing_domain::{AccountId, InvoiceId, MinorAmount, Month, TenantId};
 use diesel::data_types::PgDate;
 use diesel::sql_types::{BigInt, Binary, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -11,11 +11,11 @@ use crate::columns::{self, Inconsistent, Table};
 use crate::transaction::Failure;
 
 const TABLE: Table = Table("invoices");
-const LINES: Table = Table("invoice_lines");
 
 /// What every query of invoices selects, from `billing.invoices AS i`.
 pub(super) const INVOICE_COLUMNS: &str = "i.id, i.tenant_id, i.account_id, i.currency, i.period_start, i.status,
-    i.number, i.issue_date, i.due_date, i.total_messages, i.total_segments, i.subtotal_minor, i.drafted_at,
+    i.number, i.issue_date, i.due_date, i.total_messages, i.total_segments, i.subtotal_minor,
+    COALESCE(i.total_minor, i.subtotal_minor) AS total_minor, i.drafted_at,
     i.finalized_at, i.s3_key, i.pdf_sha256, i.replaces,
     (SELECT r.id FROM billing.invoices r WHERE r.replaces = i.id AND r.finalized_at IS NOT NULL) AS replaced_by,
     i.voided_at, i.voided_by, i.void_reason, i.disposition";
@@ -46,6 +46,8 @@ pub(super) struct InvoiceRow {
     total_segments: i64,
     #[diesel(sql_type = BigInt)]
     subtotal_minor: i64,
+    #[diesel(sql_type = BigInt)]
+    total_minor: i64,
     #[diesel(sql_type = Timestamptz)]
     drafted_at: columns::Instant,
     #[diesel(sql_type = Nullable<Timestamptz>)]
@@ -83,6 +85,7 @@ impl InvoiceRow {
             messages: TABLE.count("total_messages", self.total_messages)?,
             segments: TABLE.count("total_segments", self.total_segments)?,
             subtotal: MinorAmount { minor: self.subtotal_minor, currency },
+            total: MinorAmount { minor: self.total_minor, currency },
             drafted_at: columns::timestamp(self.drafted_at),
             finalized_at: self.finalized_at.map(columns::timestamp),
             object_key: self.s3_key.clone(),
@@ -135,56 +138,6 @@ pub(super) async fn find(
             .load(connection)
             .await?;
     Ok(rows.into_iter().next().map(|row| row.invoice()).transpose()?)
-}
-
-#[derive(diesel::QueryableByName)]
-struct LineRow {
-    #[diesel(sql_type = Date)]
-    usage_month: PgDate,
-    #[diesel(sql_type = Text)]
-    operator_id: String,
-    #[diesel(sql_type = Text)]
-    direction: String,
-    #[diesel(sql_type = SqlUuid)]
-    price_id: Uuid,
-    #[diesel(sql_type = BigInt)]
-    messages: i64,
-    #[diesel(sql_type = BigInt)]
-    segments: i64,
-    #[diesel(sql_type = Text)]
-    exact: String,
-    #[diesel(sql_type = BigInt)]
-    amount_minor: i64,
-}
-
-/// An invoice's lines, as they are printed.
-pub(super) async fn lines(
-    connection: &mut AsyncPgConnection,
-    id: InvoiceId,
-    currency: Currency,
-) -> Result<Vec<InvoiceLine>, Failure> {
-    let rows: Vec<LineRow> = diesel::sql_query(
-        "SELECT usage_month, operator_id, direction, price_id, messages, segments, exact_micros::text AS exact,
-            amount_minor
-        FROM billing.invoice_lines WHERE invoice_id = $1 ORDER BY line",
-    )
-    .bind::<SqlUuid, _>(id.0)
-    .load(connection)
-    .await?;
-    Ok(rows.iter().map(|row| line(row, currency)).collect::<Result<_, _>>()?)
-}
-
-fn line(row: &LineRow, currency: Currency) -> Result<InvoiceLine, Inconsistent> {
-    Ok(InvoiceLine {
-        usage_month: LINES.day("usage_month", row.usage_month)?.month(),
-        operator: LINES.operator(&row.operator_id)?,
-        direction: LINES.direction(&row.direction)?,
-        price: PriceId(row.price_id),
-        messages: LINES.count("messages", row.messages)?,
-        segments: LINES.count("segments", row.segments)?,
-        exact: LINES.sum("exact_micros", &row.exact)?,
-        amount: MinorAmount { minor: row.amount_minor, currency },
-    })
 }
 
 /// The first day of a month as `period_start` and `usage_month` hold it.

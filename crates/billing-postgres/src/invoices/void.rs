@@ -109,6 +109,11 @@ async fn release(connection: &mut AsyncPgConnection, invoice: InvoiceId) -> Resu
                 released.price_id)"
     );
     diesel::sql_query(query).bind::<SqlUuid, _>(invoice.0).execute(connection).await?;
+    // Corrections that it asked for wait for the next invoice again.
+    diesel::sql_query("UPDATE billing.correction_deltas SET settled_by = NULL WHERE settled_by = $1")
+        .bind::<SqlUuid, _>(invoice.0)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

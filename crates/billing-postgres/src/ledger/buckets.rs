@@ -1,60 +1,185 @@
 //! Adding to the open buckets.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use billing_domain::usage::{BucketKey, BucketSums};
-use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Date, Text, Uuid as SqlUuid};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use crate::buckets::{ADD_TO_OPEN, KeyColumns};
-use crate::columns;
+use crate::buckets::ADD_TO_OPEN;
+use crate::session::Session;
 use crate::transaction::Failure;
 
-#[derive(QueryableByName)]
-struct OpenBucket {
-    #[diesel(sql_type = BigInt)]
-    id: i64,
-    #[diesel(embed)]
-    key: KeyColumns,
+/// Buckets that a session remembers: about 10 MiB.
+const REMEMBERED_MAX: usize = 50_000;
+/// With more new buckets than that in a batch, all of it is written as if it were new.
+const RUNS_MAX: usize = 16;
+
+/// Sums go to buckets that are known by their id. A bucket that an invoice has sealed is not found. The condition is
+/// written so that no partial index answers it: the one of open buckets would be read from end to end.
+const ADD_BY_ID: &str = "UPDATE billing.usage_buckets b SET messages = b.messages + f.messages,
+        segments = b.segments + f.segments, units = b.units + f.units, amount_micros = b.amount_micros + f.amount,
+        cost_micros = b.cost_micros + f.cost, uncosted = b.uncosted + f.uncosted,
+        foreign_cost = b.foreign_cost + f.foreign_cost
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+        $8::bigint[]) AS f (id, messages, segments, units, amount, cost, uncosted, foreign_cost)
+    WHERE b.id = f.id AND (b.sealed_by IS NULL) IS TRUE";
+
+/// The open buckets that a session has seen: by key, their id. Kept from one transaction to the next, so never believed
+/// without a look at whether the bucket is still open.
+#[derive(Default)]
+pub(crate) struct BucketIds(Mutex<HashMap<BucketKey, i64>>);
+
+impl BucketIds {
+    fn of(&self, folded: &[(BucketKey, BucketSums)]) -> Vec<Option<i64>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        folded.iter().map(|(key, _)| known.get(key).copied()).collect()
+    }
+
+    fn remember(&self, key: &BucketKey, id: i64) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REMEMBERED_MAX {
+            known.clear();
+        }
+        known.insert(key.clone(), id);
+    }
+
+    fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }
 
-/// Adds what was folded (sorted, each key once) to the open buckets, making those that are missing; the bucket of
-/// each key. A bucket that an invoice is sealing at this moment is waited for, and a new one is opened beside it.
-pub(super) async fn add(
-    connection: &mut AsyncPgConnection,
-    folded: &[(BucketKey, BucketSums)],
-) -> Result<HashMap<BucketKey, i64>, Failure> {
-    let number = |count: u64| i64::try_from(count).map_err(|_| Failure::Broken("a batch's sum beyond 2^63"));
-    let micros = |sum: i128| i64::try_from(sum).map_err(|_| Failure::Broken("a batch's amount beyond 2^63"));
-    let column = |f: fn(&(BucketKey, BucketSums)) -> Uuid| folded.iter().map(f).collect::<Vec<_>>();
-    let text = |f: fn(&(BucketKey, BucketSums)) -> &str| folded.iter().map(f).collect::<Vec<_>>();
-    let counts =
-        |f: fn(&BucketSums) -> u64| folded.iter().map(|(_, sums)| number(f(sums))).collect::<Result<Vec<_>, _>>();
-    let amounts =
-        |f: fn(&BucketSums) -> i128| folded.iter().map(|(_, sums)| micros(f(sums))).collect::<Result<Vec<_>, _>>();
-    let query = format!(
+/// What a batch adds: its buckets in key order, and the ids of those that are known.
+pub(super) struct Additions<'a> {
+    folded: &'a [(BucketKey, BucketSums)],
+    ids: Vec<Option<i64>>,
+}
+
+impl<'a> Additions<'a> {
+    pub(super) fn new(session: &Session, folded: &'a [(BucketKey, BucketSums)]) -> Self {
+        Self { folded, ids: session.buckets.of(folded) }
+    }
+
+    /// The id of each bucket, if all are known: then the sums may be added last, and others wait the least for them.
+    pub(super) fn ids(&self) -> Option<Vec<i64>> {
+        self.ids.iter().copied().collect()
+    }
+
+    /// Adds to buckets that are all known.
+    pub(super) async fn add_known(&self, session: &Session, ids: &[i64]) -> Result<(), Failure> {
+        update(session, self.folded, ids).await
+    }
+
+    /// Adds to buckets of which some are not known, in key order whatever is known of them; the id of each.
+    pub(super) async fn add_any(&mut self, session: &Session) -> Result<Vec<i64>, Failure> {
+        let runs = self.ids.chunk_by(|a, b| a.is_some() == b.is_some()).count();
+        if runs > RUNS_MAX {
+            self.ids.fill(None);
+        }
+        let (mut ids, mut rest) = (Vec::with_capacity(self.ids.len()), self.folded);
+        for run in self.ids.chunk_by(|a, b| a.is_some() == b.is_some()) {
+            let (folded, others) = rest.split_at(run.len());
+            rest = others;
+            match run.iter().copied().collect::<Option<Vec<i64>>>() {
+                Some(known) => {
+                    update(session, folded, &known).await?;
+                    ids.extend(known);
+                }
+                None => ids.extend(upsert(session, folded).await?),
+            }
+        }
+        // Remembered before the commit: should it fail, the next batch does not find them and begins without.
+        for ((key, _), (id, known)) in self.folded.iter().zip(ids.iter().zip(&self.ids)) {
+            if known.is_none() {
+                session.buckets.remember(key, *id);
+            }
+        }
+        Ok(ids)
+    }
+}
+
+/// The sums as the columns of a statement.
+struct Columns {
+    messages: Vec<i64>,
+    segments: Vec<i64>,
+    units: Vec<i64>,
+    amounts: Vec<i64>,
+    costs: Vec<i64>,
+    uncosted: Vec<i64>,
+    foreign_costs: Vec<i64>,
+}
+
+impl Columns {
+    fn of(folded: &[(BucketKey, BucketSums)]) -> Result<Self, Failure> {
+        let numbers = |f: fn(&BucketSums) -> u64| {
+            let number = |count| i64::try_from(count).map_err(|_| Failure::Broken("a batch's sum beyond 2^63"));
+            folded.iter().map(|(_, sums)| number(f(sums))).collect::<Result<Vec<_>, _>>()
+        };
+        let amounts = |f: fn(&BucketSums) -> i128| {
+            let micros = |sum| i64::try_from(sum).map_err(|_| Failure::Broken("a batch's amount beyond 2^63"));
+            folded.iter().map(|(_, sums)| micros(f(sums))).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Self {
+            messages: numbers(|sums| sums.messages)?,
+            segments: numbers(|sums| sums.segments)?,
+            units: numbers(|sums| sums.units)?,
+            amounts: amounts(|sums| sums.amount.0)?,
+            costs: amounts(|sums| sums.cost.0)?,
+            uncosted: numbers(|sums| sums.uncosted)?,
+            foreign_costs: numbers(|sums| sums.foreign_cost)?,
+        })
+    }
+}
+
+async fn update(session: &Session, folded: &[(BucketKey, BucketSums)], ids: &[i64]) -> Result<(), Failure> {
+    let c = Columns::of(folded)?;
+    let values: [&(dyn ToSql + Sync); 8] =
+        [&ids, &c.messages, &c.segments, &c.units, &c.amounts, &c.costs, &c.uncosted, &c.foreign_costs];
+    let added = session.execute(ADD_BY_ID, &values).await?;
+    if usize::try_from(added) == Ok(ids.len()) {
+        return Ok(());
+    }
+    session.buckets.forget();
+    Err(Failure::Contested("a bucket has been sealed meanwhile"))
+}
+
+/// The ids come in the order in which the buckets were given; that is looked at and not only hoped.
+async fn upsert(session: &Session, folded: &[(BucketKey, BucketSums)]) -> Result<Vec<i64>, Failure> {
+    let sql = format!(
         "INSERT INTO billing.usage_buckets AS b (account_id, tenant_id, operator_id, direction, currency, price_id,
-            day, messages, segments, units, amount_micros, cost_micros, uncosted, foreign_cost)
-        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) {ADD_TO_OPEN}"
+                day, messages, segments, units, amount_micros, cost_micros, uncosted, foreign_cost)
+            SELECT account, tenant, operator, direction, currency, price, date '1970-01-01' + day, messages, segments,
+                units, amount, cost, uncosted, foreign_cost
+            FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::integer[],
+                $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[])
+                AS f (account, tenant, operator, direction, currency, price, day, messages, segments, units, amount,
+                    cost, uncosted, foreign_cost) {ADD_TO_OPEN}"
     );
-    let rows: Vec<OpenBucket> = diesel::sql_query(query)
-        .bind::<Array<SqlUuid>, _>(column(|(key, _)| key.account.0))
-        .bind::<Array<SqlUuid>, _>(column(|(key, _)| key.tenant.0))
-        .bind::<Array<Text>, _>(text(|(key, _)| key.operator.as_str()))
-        .bind::<Array<Text>, _>(text(|(key, _)| key.direction.name()))
-        .bind::<Array<Text>, _>(text(|(key, _)| key.currency.code()))
-        .bind::<Array<SqlUuid>, _>(column(|(key, _)| key.price.0))
-        .bind::<Array<Date>, _>(folded.iter().map(|(key, _)| columns::date(key.day)).collect::<Vec<_>>())
-        .bind::<Array<BigInt>, _>(counts(|sums| sums.messages)?)
-        .bind::<Array<BigInt>, _>(counts(|sums| sums.segments)?)
-        .bind::<Array<BigInt>, _>(counts(|sums| sums.units)?)
-        .bind::<Array<BigInt>, _>(amounts(|sums| sums.amount.0)?)
-        .bind::<Array<BigInt>, _>(amounts(|sums| sums.cost.0)?)
-        .bind::<Array<BigInt>, _>(counts(|sums| sums.uncosted)?)
-        .bind::<Array<BigInt>, _>(counts(|sums| sums.foreign_cost)?)
-        .load(connection)
-        .await?;
-    rows.into_iter().map(|row| Ok((row.key.key()?, row.id))).collect()
+    let column = |f: fn(&BucketKey) -> Uuid| folded.iter().map(|(key, _)| f(key)).collect::<Vec<_>>();
+    let text = |f: fn(&BucketKey) -> &str| folded.iter().map(|(key, _)| f(key)).collect::<Vec<_>>();
+    let (accounts, tenants, prices) = (column(|k| k.account.0), column(|k| k.tenant.0), column(|k| k.price.0));
+    let (operators, directions) = (text(|k| k.operator.as_str()), text(|k| k.direction.name()));
+    let currencies = text(|k| k.currency.code());
+    let days: Vec<i32> = folded.iter().map(|(key, _)| key.day.epoch_days()).collect();
+    let c = Columns::of(folded)?;
+    #[rustfmt::skip]
+    let values: [&(dyn ToSql + Sync); 14] = [
+        &accounts, &tenants, &operators, &directions, &currencies, &prices, &days,
+        &c.messages, &c.segments, &c.units, &c.amounts, &c.costs, &c.uncosted, &c.foreign_costs,
+    ];
+    let rows = session.query(&sql, &values).await?;
+    if rows.len() != folded.len() {
+        return Err(Failure::Broken("not every bucket was written"));
+    }
+    let id = |(row, (key, _)): (&Row, &(BucketKey, BucketSums))| {
+        let (account, operator, price): (Uuid, &str, Uuid) =
+            (row.try_get("account_id")?, row.try_get("operator_id")?, row.try_get("price_id")?);
+        if (account, operator, price) != (key.account.0, key.operator.as_str(), key.price.0) {
+            return Err(Failure::Broken("buckets came back in another order"));
+        }
+        Ok(row.try_get("id")?)
+    };
+    rows.iter().zip(folded).map(id).collect()
 }

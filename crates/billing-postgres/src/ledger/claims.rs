@@ -1,18 +1,32 @@
 //! Claims of message ids, and the judgement of each delivery of a batch against the claim that stands.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use billing_domain::MessageId;
 use billing_domain::usage::{Claim, ClaimVerdict, Fingerprint, Receipt, judge};
-use diesel::sql_types::{Array, BigInt, Timestamptz, Uuid as SqlUuid};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use jiff::Timestamp;
+use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
-use crate::columns::{self, Table};
+use super::rows::Rows;
+use crate::columns::Table;
+use crate::session::Session;
 use crate::transaction::Failure;
 
 const TABLE: Table = Table("message_keys");
+
+/// What stands of some ids.
+pub(super) const FIND: &str = "SELECT message_id, fingerprint, stream_sequence, published_at
+    FROM billing.message_keys WHERE message_id = ANY($1)";
+const COPY: &str = "COPY billing.message_keys (message_id, fingerprint, stream_sequence, published_at, charged_at)
+    FROM STDIN (FORMAT binary)";
+/// Waits for another writer of the same ids instead of failing.
+const INSERT: &str = "INSERT INTO billing.message_keys
+        (message_id, fingerprint, stream_sequence, published_at, charged_at)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::timestamptz[], $5::timestamptz[])
+    ON CONFLICT (message_id) DO NOTHING RETURNING message_id";
+const ROW_BYTES: usize = 2 + 5 * 4 + 16 + 16 + 8 + 8 + 8;
 
 /// What a delivery claims.
 #[derive(Clone, Copy, Debug)]
@@ -23,115 +37,118 @@ pub(super) struct Claimant {
     pub(super) charged_at: Timestamp,
 }
 
-#[derive(diesel::QueryableByName)]
-struct Claimed {
-    #[diesel(sql_type = SqlUuid)]
-    message_id: Uuid,
-}
-
-#[derive(diesel::QueryableByName)]
-struct Standing {
-    #[diesel(sql_type = SqlUuid)]
-    message_id: Uuid,
-    #[diesel(sql_type = SqlUuid)]
-    fingerprint: Uuid,
-    #[diesel(sql_type = BigInt)]
-    stream_sequence: i64,
-    #[diesel(sql_type = Timestamptz)]
-    published_at: columns::Instant,
-}
-
-impl Standing {
-    fn claim(&self) -> Result<Claim, Failure> {
-        let sequence = TABLE.count("stream_sequence", self.stream_sequence)?;
-        let published_at = columns::timestamp(self.published_at);
-        Ok(Claim {
-            message: MessageId(self.message_id),
-            fingerprint: Fingerprint(self.fingerprint),
-            receipt: Receipt { sequence, published_at },
-        })
+impl Claimant {
+    fn claim(&self) -> Claim {
+        Claim { message: self.message, fingerprint: self.fingerprint, receipt: self.receipt }
     }
 }
 
-/// Claims every id that nobody has claimed and judges all claimants, in their order.
-///
-/// Within the batch the publication that came first on the stream makes the claim. Ids are claimed in their own
-/// order, so that two pods that hold the same ids wait for each other in a line and not in a circle.
-pub(super) async fn claim(
-    connection: &mut AsyncPgConnection,
-    claimants: &[Claimant],
-) -> Result<Vec<ClaimVerdict>, Failure> {
-    let mut firsts: BTreeMap<Uuid, &Claimant> = BTreeMap::new();
-    for claimant in claimants {
-        let first = firsts.entry(claimant.message.0).or_insert(claimant);
-        if claimant.receipt < first.receipt {
-            *first = claimant;
+/// The claimants of a batch by id, and within an id by their place on the stream: the publication that came first makes
+/// the claim. Ids are claimed in their own order, so that two pods that hold the same ids wait for each other in a line
+/// and not in a circle.
+pub(super) struct Claimants<'a> {
+    all: &'a [Claimant],
+    /// Places in `all`.
+    ordered: Vec<usize>,
+}
+
+impl<'a> Claimants<'a> {
+    pub(super) fn new(all: &'a [Claimant]) -> Self {
+        let mut ordered: Vec<usize> = (0..all.len()).collect();
+        ordered.sort_unstable_by_key(|&place| (all[place].message, all[place].receipt, place));
+        Self { all, ordered }
+    }
+
+    /// Every id once, ascending.
+    pub(super) fn ids(&self) -> Vec<Uuid> {
+        self.groups().map(|group| self.all[group[0]].message.0).collect()
+    }
+
+    /// The places of each id's claimants.
+    fn groups(&self) -> impl Iterator<Item = &[usize]> {
+        self.ordered.chunk_by(|&a, &b| self.all[a].message == self.all[b].message)
+    }
+
+    fn firsts(&self, found: &HashMap<Uuid, Claim>) -> Vec<&'a Claimant> {
+        let firsts = self.groups().map(|group| &self.all[group[0]]);
+        firsts.filter(|first| !found.contains_key(&first.message.0)).collect()
+    }
+
+    /// Claims every id that nobody has claimed, and judges all claimants, in their order. `found` is what stood when it
+    /// was looked for in this transaction. Someone may have come in between: then it fails as contested, and the next
+    /// attempt is to be `careful`.
+    pub(super) async fn claim(
+        &self,
+        session: &Session,
+        found: &[Row],
+        careful: bool,
+    ) -> Result<Vec<ClaimVerdict>, Failure> {
+        let mut found = read(found)?;
+        let firsts = self.firsts(&found);
+        if careful {
+            let made = insert(session, &firsts).await?;
+            let lost: Vec<Uuid> =
+                firsts.iter().map(|first| first.message.0).filter(|message| !made.contains(message)).collect();
+            found.extend(read(&session.query(FIND, &[&lost]).await?)?);
+        } else {
+            copy(session, &firsts).await?;
         }
+        Ok(self.judge(&found))
     }
-    let made = insert(connection, firsts.values().copied()).await?;
-    let mut standing: HashMap<Uuid, (Claim, bool)> = HashMap::with_capacity(firsts.len());
-    for id in made {
-        if let Some(first) = firsts.remove(&id) {
-            let claim = Claim { message: first.message, fingerprint: first.fingerprint, receipt: first.receipt };
-            standing.insert(id, (claim, true));
+
+    fn judge(&self, found: &HashMap<Uuid, Claim>) -> Vec<ClaimVerdict> {
+        let mut verdicts = vec![ClaimVerdict::Redelivery; self.all.len()];
+        for group in self.groups() {
+            let first = &self.all[group[0]];
+            let known = found.get(&first.message.0);
+            let standing = known.copied().unwrap_or_else(|| first.claim());
+            // The delivery that made the claim is new once; the same delivery twice in one batch is a redelivery.
+            let mut made_now = known.is_none();
+            for &place in group {
+                let claimant = &self.all[place];
+                verdicts[place] = judge(&standing, made_now, claimant.fingerprint, claimant.receipt);
+                made_now &= verdicts[place] != ClaimVerdict::New;
+            }
         }
+        verdicts
     }
-    for row in find(connection, firsts.into_keys().collect()).await? {
-        standing.insert(row.message_id, (row.claim()?, false));
-    }
-    claimants.iter().map(|claimant| verdict(&mut standing, claimant)).collect()
 }
 
-/// The delivery that made the claim is new once; the same delivery twice in one batch is a redelivery.
-fn verdict(standing: &mut HashMap<Uuid, (Claim, bool)>, claimant: &Claimant) -> Result<ClaimVerdict, Failure> {
-    let (claim, made_now) =
-        standing.get_mut(&claimant.message.0).ok_or(Failure::Broken("a claim that was there a moment ago is gone"))?;
-    let verdict = judge(claim, *made_now, claimant.fingerprint, claimant.receipt);
-    if verdict == ClaimVerdict::New {
-        *made_now = false;
-    }
-    Ok(verdict)
+fn read(rows: &[Row]) -> Result<HashMap<Uuid, Claim>, Failure> {
+    let claim = |row: &Row| {
+        let id: Uuid = row.try_get(0)?;
+        let sequence = TABLE.count("stream_sequence", row.try_get(2)?)?;
+        let receipt = Receipt { sequence, published_at: row.try_get(3)? };
+        Ok((id, Claim { message: MessageId(id), fingerprint: Fingerprint(row.try_get(1)?), receipt }))
+    };
+    rows.iter().map(claim).collect()
 }
 
-async fn insert<'a>(
-    connection: &mut AsyncPgConnection,
-    claimants: impl Iterator<Item = &'a Claimant>,
-) -> Result<Vec<Uuid>, Failure> {
-    let (mut ids, mut fingerprints, mut sequences) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut published, mut charged) = (Vec::new(), Vec::new());
-    for claimant in claimants {
-        ids.push(claimant.message.0);
-        fingerprints.push(claimant.fingerprint.0);
-        sequences.push(sequence(claimant.receipt)?);
-        published.push(columns::instant(claimant.receipt.published_at));
-        charged.push(columns::instant(claimant.charged_at));
+async fn copy(session: &Session, firsts: &[&Claimant]) -> Result<(), Failure> {
+    if firsts.is_empty() {
+        return Ok(());
     }
-    let rows: Vec<Claimed> = diesel::sql_query(
-        "INSERT INTO billing.message_keys (message_id, fingerprint, stream_sequence, published_at, charged_at)
-        SELECT * FROM unnest($1, $2, $3, $4, $5)
-        ON CONFLICT (message_id) DO NOTHING RETURNING message_id",
-    )
-    .bind::<Array<SqlUuid>, _>(ids)
-    .bind::<Array<SqlUuid>, _>(fingerprints)
-    .bind::<Array<BigInt>, _>(sequences)
-    .bind::<Array<Timestamptz>, _>(published)
-    .bind::<Array<Timestamptz>, _>(charged)
-    .load(connection)
-    .await?;
-    Ok(rows.into_iter().map(|row| row.message_id).collect())
+    let mut rows = Rows::new(5, firsts.len(), ROW_BYTES);
+    for first in firsts {
+        rows.begin().uuid(first.message.0).uuid(first.fingerprint.0).bigint(sequence(first.receipt)?);
+        rows.instant(first.receipt.published_at).instant(first.charged_at);
+    }
+    match rows.copy(session, COPY).await {
+        Err(Failure::Driver(error)) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+            Err(Failure::Contested("another writer has claimed the same messages"))
+        }
+        copied => copied,
+    }
 }
 
-async fn find(connection: &mut AsyncPgConnection, ids: Vec<Uuid>) -> Result<Vec<Standing>, Failure> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(diesel::sql_query(
-        "SELECT message_id, fingerprint, stream_sequence, published_at
-        FROM billing.message_keys WHERE message_id = ANY($1)",
-    )
-    .bind::<Array<SqlUuid>, _>(ids)
-    .load(connection)
-    .await?)
+async fn insert(session: &Session, firsts: &[&Claimant]) -> Result<HashSet<Uuid>, Failure> {
+    let ids: Vec<Uuid> = firsts.iter().map(|first| first.message.0).collect();
+    let fingerprints: Vec<Uuid> = firsts.iter().map(|first| first.fingerprint.0).collect();
+    let sequences = firsts.iter().map(|first| sequence(first.receipt)).collect::<Result<Vec<i64>, _>>()?;
+    let published: Vec<Timestamp> = firsts.iter().map(|first| first.receipt.published_at).collect();
+    let charged: Vec<Timestamp> = firsts.iter().map(|first| first.charged_at).collect();
+    let made = session.query(INSERT, &[&ids, &fingerprints, &sequences, &published, &charged]).await?;
+    made.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// A stream's sequence number as a column holds it.
@@ -145,24 +162,26 @@ mod tests {
 
     #[test]
     fn the_delivery_that_made_the_claim_is_new_once() {
-        let fingerprint = Fingerprint(Uuid::from_u128(1));
-        let receipt = |sequence| Receipt { sequence, published_at: Timestamp::UNIX_EPOCH };
-        let message = MessageId(Uuid::from_u128(9));
-        let claimant = |sequence, fingerprint| Claimant {
-            message,
+        let (same, other) = (Fingerprint(Uuid::from_u128(1)), Fingerprint(Uuid::from_u128(2)));
+        let claimant = |message, sequence, fingerprint| Claimant {
+            message: MessageId(Uuid::from_u128(message)),
             fingerprint,
-            receipt: receipt(sequence),
+            receipt: Receipt { sequence, published_at: Timestamp::UNIX_EPOCH },
             charged_at: Timestamp::UNIX_EPOCH,
         };
-        let mut standing = HashMap::from([(message.0, (Claim { message, fingerprint, receipt: receipt(1) }, true))]);
-        let other = Fingerprint(Uuid::from_u128(2));
-        for (claimant, expected) in [
-            (claimant(1, fingerprint), ClaimVerdict::New),
-            (claimant(1, fingerprint), ClaimVerdict::Redelivery),
-            (claimant(2, fingerprint), ClaimVerdict::Duplicate),
-            (claimant(3, other), ClaimVerdict::Conflict),
-        ] {
-            assert_eq!(verdict(&mut standing, &claimant).unwrap(), expected);
-        }
+        // In the order of delivery, which is not that of the stream; message 7 was recorded before, from place 3.
+        let all = [
+            claimant(9, 5, other),
+            claimant(9, 2, same),
+            claimant(9, 2, same),
+            claimant(9, 4, same),
+            claimant(7, 3, same),
+            claimant(7, 6, same),
+        ];
+        let claimants = Claimants::new(&all);
+        assert_eq!(claimants.ids(), [Uuid::from_u128(7), Uuid::from_u128(9)]);
+        let found = HashMap::from([(Uuid::from_u128(7), all[4].claim())]);
+        use ClaimVerdict::{Conflict, Duplicate, New, Redelivery};
+        assert_eq!(claimants.judge(&found), [Conflict, New, Redelivery, Duplicate, Redelivery, Duplicate]);
     }
 }

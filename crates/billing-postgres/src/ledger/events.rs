@@ -1,63 +1,137 @@
 //! Rated events: written with the bucket that they were summed in.
 
+use std::collections::BTreeMap;
+
 use billing_domain::Day;
-use billing_domain::usage::{BucketKey, RatedUsage, fold};
-use diesel::sql_types::{Array, BigInt, Date, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use billing_domain::usage::{Folded, RatedUsage, fold};
+use diesel::sql_types::{Date, Integer};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use jiff::Timestamp;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::columns;
+use crate::session::Session;
 use crate::transaction::{Failure, Transaction};
 
-use super::buckets;
+use super::buckets::Additions;
 use super::claims::sequence;
+use super::rows::Rows;
 
 /// Months for which partitions are made, from the month before: usage of last month still comes in.
 const MONTHS_AHEAD: i32 = 4;
 
-/// Writes new events and adds them to their buckets.
-pub(super) async fn insert(connection: &mut AsyncPgConnection, events: &[&RatedUsage]) -> Result<(), Failure> {
+const COLUMNS: &str = "message_id, account_id, tenant_id, bucket_id, charged_at, price_id, cost_id, amount_micros,
+    cost_micros, stream_sequence, segments, operator_id, tier, direction, currency, cost_currency, dlr_status";
+/// About: the texts are short.
+const ROW_BYTES: usize = 270;
+
+/// Writes new events and adds them to their buckets. `partitions` are those that may be copied into: the table as a whole
+/// is fenced by tenant, and what is fenced takes no COPY. Events of other months go the long way.
+pub(super) async fn write(session: &Session, events: &[&RatedUsage], partitions: &[String]) -> Result<(), Failure> {
     if events.is_empty() {
         return Ok(());
     }
-    let bucket_of = buckets::add(connection, &fold(events.iter().copied())?).await?;
-    let bucket = |usage: &RatedUsage| {
-        let found = bucket_of.get(&BucketKey::of(usage)).copied();
-        found.ok_or(Failure::Broken("a bucket that was just written is not there"))
+    let Folded { buckets: folded, places } = fold(events.iter().copied())?;
+    let mut additions = Additions::new(session, &folded);
+    let known = additions.ids();
+    let ids = match &known {
+        Some(known) => known.clone(),
+        None => additions.add_any(session).await?,
     };
-    let ids = |f: fn(&RatedUsage) -> Uuid| events.iter().map(|usage| f(usage)).collect::<Vec<_>>();
-    let text = |f: for<'a> fn(&'a RatedUsage) -> &'a str| events.iter().map(|usage| f(usage)).collect::<Vec<_>>();
-    let cost = events.iter().map(|usage| usage.rated.cost);
-    diesel::sql_query(
-        "INSERT INTO billing.billing_events (message_id, account_id, tenant_id, bucket_id, charged_at, price_id,
-            cost_id, amount_micros, cost_micros, stream_sequence, segments, operator_id, tier, direction, currency,
-            cost_currency, dlr_status)
-        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
-    )
-    .bind::<Array<SqlUuid>, _>(ids(|usage| usage.event.message.0))
-    .bind::<Array<SqlUuid>, _>(ids(|usage| usage.event.account.0))
-    .bind::<Array<SqlUuid>, _>(ids(|usage| usage.event.tenant.0))
-    .bind::<Array<BigInt>, _>(events.iter().map(|usage| bucket(usage)).collect::<Result<Vec<_>, _>>()?)
-    .bind::<Array<Timestamptz>, _>(events.iter().map(|u| columns::instant(u.event.charged_at)).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(ids(|usage| usage.rated.price.0))
-    .bind::<Array<Nullable<SqlUuid>>, _>(cost.clone().map(|cost| cost.map(|c| c.cost.0)).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(events.iter().map(|usage| usage.rated.amount.0).collect::<Vec<_>>())
-    .bind::<Array<Nullable<BigInt>>, _>(cost.map(|cost| cost.map(|c| c.amount.0)).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(events.iter().map(|usage| sequence(usage.receipt)).collect::<Result<Vec<_>, _>>()?)
-    .bind::<Array<SmallInt>, _>(events.iter().map(|u| i16::from(u.event.segments.get())).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(text(|usage| usage.event.operator.as_str()))
-    .bind::<Array<Text>, _>(text(|usage| usage.event.tier.as_str()))
-    .bind::<Array<Text>, _>(text(|usage| usage.event.direction.name()))
-    .bind::<Array<Text>, _>(text(|usage| usage.event.currency.code()))
-    .bind::<Array<Nullable<Text>>, _>(cost_currencies(events))
-    .bind::<Array<Text>, _>(text(|usage| usage.event.dlr_status.name()))
-    .execute(connection)
-    .await?;
+    let names: Vec<String> = folded.iter().map(|(key, _)| partition(key.day)).collect();
+    let mut months: BTreeMap<&str, Vec<(&RatedUsage, i64)>> = BTreeMap::new();
+    let mut last: Option<(&str, Vec<(&RatedUsage, i64)>)> = None;
+    for (usage, &place) in events.iter().zip(&places) {
+        let name = names[place].as_str();
+        match &mut last {
+            Some((month, chosen)) if *month == name => chosen.push((usage, ids[place])),
+            _ => {
+                let mut chosen = months.remove(name).unwrap_or_else(|| Vec::with_capacity(events.len()));
+                chosen.push((usage, ids[place]));
+                months.extend(last.replace((name, chosen)));
+            }
+        }
+    }
+    months.extend(last);
+    for (name, chosen) in months {
+        if partitions.iter().any(|partition| partition == name) {
+            copy(session, name, &chosen).await?;
+        } else {
+            insert(session, &chosen).await?;
+        }
+    }
+    match known {
+        Some(ids) => additions.add_known(session, &ids).await,
+        None => Ok(()),
+    }
+}
+
+/// The name of a day's partition, as `billing.make_event_partitions` gives it.
+fn partition(day: Day) -> String {
+    let month = day.month().to_string();
+    format!("billing_events_{}", month.replace('-', ""))
+}
+
+async fn copy(session: &Session, partition: &str, events: &[(&RatedUsage, i64)]) -> Result<(), Failure> {
+    let mut rows = Rows::new(17, events.len(), ROW_BYTES);
+    for (usage, bucket) in events {
+        put(&mut rows, usage, *bucket)?;
+    }
+    rows.copy(session, &format!("COPY billing.{partition} ({COLUMNS}) FROM STDIN (FORMAT binary)")).await
+}
+
+fn put(rows: &mut Rows, usage: &RatedUsage, bucket: i64) -> Result<(), Failure> {
+    let (event, rated) = (&usage.event, &usage.rated);
+    rows.begin().uuid(event.message.0).uuid(event.account.0).uuid(event.tenant.0).bigint(bucket);
+    rows.instant(event.charged_at).uuid(rated.price.0);
+    match &rated.cost {
+        Some(cost) => rows.uuid(cost.cost.0).bigint(rated.amount.0).bigint(cost.amount.0),
+        None => rows.null().bigint(rated.amount.0).null(),
+    };
+    rows.bigint(sequence(usage.receipt)?).smallint(i16::from(event.segments.get()));
+    rows.text(event.operator.as_str()).text(event.tier.as_str()).text(event.direction.name());
+    rows.text(event.currency.code());
+    match &rated.cost {
+        Some(cost) => rows.text(cost.currency.code()),
+        None => rows.null(),
+    };
+    rows.text(event.dlr_status.name());
     Ok(())
 }
 
-fn cost_currencies<'a>(events: &[&'a RatedUsage]) -> Vec<Option<&'a str>> {
-    events.iter().map(|usage| usage.rated.cost.as_ref().map(|cost| cost.currency.code())).collect()
+/// Of months that have no partition of their own: they are few.
+async fn insert(session: &Session, events: &[(&RatedUsage, i64)]) -> Result<(), Failure> {
+    let ids = |f: fn(&RatedUsage) -> Uuid| events.iter().map(|(usage, _)| f(usage)).collect::<Vec<_>>();
+    let text = |f: for<'a> fn(&'a RatedUsage) -> &'a str| events.iter().map(|(u, _)| f(u)).collect::<Vec<_>>();
+    let costs = || events.iter().map(|(usage, _)| usage.rated.cost.as_ref());
+    let (messages, accounts, tenants) =
+        (ids(|u| u.event.message.0), ids(|u| u.event.account.0), ids(|u| u.event.tenant.0));
+    let buckets: Vec<i64> = events.iter().map(|(_, bucket)| *bucket).collect();
+    let charged: Vec<Timestamp> = events.iter().map(|(usage, _)| usage.event.charged_at).collect();
+    let prices = ids(|u| u.rated.price.0);
+    let cost_ids: Vec<Option<Uuid>> = costs().map(|cost| cost.map(|cost| cost.cost.0)).collect();
+    let amounts: Vec<i64> = events.iter().map(|(usage, _)| usage.rated.amount.0).collect();
+    let cost_amounts: Vec<Option<i64>> = costs().map(|cost| cost.map(|cost| cost.amount.0)).collect();
+    let sequences = events.iter().map(|(usage, _)| sequence(usage.receipt)).collect::<Result<Vec<i64>, _>>()?;
+    let segments: Vec<i16> = events.iter().map(|(usage, _)| i16::from(usage.event.segments.get())).collect();
+    let (operators, tiers) = (text(|u| u.event.operator.as_str()), text(|u| u.event.tier.as_str()));
+    let (directions, currencies) = (text(|u| u.event.direction.name()), text(|u| u.event.currency.code()));
+    let cost_currencies: Vec<Option<&str>> = costs().map(|cost| cost.map(|cost| cost.currency.code())).collect();
+    let statuses = text(|u| u.event.dlr_status.name());
+    let sql = format!(
+        "INSERT INTO billing.billing_events ({COLUMNS})
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::timestamptz[], $6::uuid[],
+            $7::uuid[], $8::bigint[], $9::bigint[], $10::bigint[], $11::smallint[], $12::text[], $13::text[],
+            $14::text[], $15::text[], $16::text[], $17::text[])"
+    );
+    #[rustfmt::skip]
+    let values: [&(dyn ToSql + Sync); 17] = [
+        &messages, &accounts, &tenants, &buckets, &charged, &prices, &cost_ids, &amounts, &cost_amounts, &sequences,
+        &segments, &operators, &tiers, &directions, &currencies, &cost_currencies, &statuses,
+    ];
+    session.execute(&sql, &values).await?;
+    Ok(())
 }
 
 /// Makes the partitions around a day.

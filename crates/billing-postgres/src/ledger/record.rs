@@ -1,22 +1,16 @@
 //! Recording a batch: the transaction of the hot path.
 
 use billing_domain::ports::{RecordOutcome, Recorded};
-use billing_domain::usage::{
-    ClaimVerdict, QuarantineReason, QuarantinedMessage, RatedUsage, Receipt, UnratedUsage, UsageBatch,
-};
-use billing_domain::{AccountId, MessageId};
-use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use jiff::Timestamp;
+use billing_domain::usage::{ClaimVerdict, QuarantineReason, QuarantinedMessage, RatedUsage, UnratedUsage, UsageBatch};
+use tokio_postgres::types::ToSql;
 
-use crate::columns;
-use crate::transaction::{Failure, Transaction};
+use crate::session::Session;
+use crate::stream_gaps::note_received;
+use crate::transaction::{Failure, SessionTransaction, Verdict};
 
-use super::claims::{Claimant, claim, sequence};
+use super::aside::{self, Duplicate};
+use super::claims::{self, Claimant, Claimants};
 use super::{events, versions, waiting};
-
-/// The most that is kept of a quarantined message.
-const RAW_BYTES_MAX: usize = 1 << 20;
 
 pub(super) struct RecordBatch<'a>(pub(super) &'a UsageBatch<'a>);
 
@@ -31,30 +25,37 @@ enum Claimed<'a> {
 struct Sorted<'a> {
     rated: Vec<&'a RatedUsage>,
     unrated: Vec<&'a UnratedUsage>,
-    duplicates: Vec<(Receipt, MessageId, AccountId, Timestamp)>,
+    duplicates: Vec<Duplicate>,
     quarantined: Vec<QuarantinedMessage<'a>>,
     redelivered: u64,
     conflicts: u64,
 }
 
-impl Transaction for RecordBatch<'_> {
+impl SessionTransaction for RecordBatch<'_> {
     const NAME: &'static str = "record_usage";
     type Output = RecordOutcome;
 
-    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<RecordOutcome, Failure> {
+    async fn run(&self, session: &Session, attempt: u32) -> Result<Verdict<RecordOutcome>, Failure> {
         let batch = self.0;
-        if !versions::hold_shared(connection, batch.book_version, batch.directory_version).await? {
-            return Ok(RecordOutcome::Stale);
+        let (claimed, all) = claimants(batch);
+        let claimants = Claimants::new(&all);
+        let ids = claimants.ids();
+        let find = session.statement(claims::FIND).await?;
+        let values: [&(dyn ToSql + Sync); 1] = [&ids];
+        let (state, found) = tokio::join!(versions::begin(session), session.client.query(&find, &values));
+        let (state, found) = (state?, found?);
+        if state.versions != (batch.book_version, batch.directory_version) {
+            return Ok(Verdict::Rollback(RecordOutcome::Stale));
         }
-        let (claimed, claimants) = claimants(batch);
-        let verdicts = if claimants.is_empty() { Vec::new() } else { claim(connection, &claimants).await? };
-        let mut sorted = sort(&claimed, &claimants, &verdicts);
+        let verdicts = claimants.claim(session, &found, attempt > 1).await?;
+        let mut sorted = sort(&claimed, &all, &verdicts);
         sorted.quarantined.extend(batch.quarantined.iter().cloned());
-        events::insert(connection, &sorted.rated).await?;
-        waiting::insert(connection, &sorted.unrated).await?;
-        note_duplicates(connection, &sorted.duplicates).await?;
-        quarantine(connection, &sorted.quarantined).await?;
-        Ok(RecordOutcome::Recorded(count(&sorted, batch.quarantined.len())))
+        aside::note_duplicates(session, &sorted.duplicates).await?;
+        aside::quarantine(session, &sorted.quarantined).await?;
+        waiting::set_aside(session, &sorted.unrated).await?;
+        events::write(session, &sorted.rated, &state.partitions).await?;
+        note_received(session, batch).await?;
+        Ok(Verdict::Commit(RecordOutcome::Recorded(count(&sorted, batch.quarantined.len()))))
     }
 }
 
@@ -92,7 +93,7 @@ fn sort<'a>(claimed: &[Claimed<'a>], claimants: &[Claimant], verdicts: &[ClaimVe
             (ClaimVerdict::New, Claimed::Unrated(unrated, _)) => sorted.unrated.push(unrated),
             (ClaimVerdict::Redelivery, _) => sorted.redelivered += 1,
             (ClaimVerdict::Duplicate, _) => {
-                sorted.duplicates.push((claimant.receipt, claimant.message, account, claimant.charged_at));
+                sorted.duplicates.push(Duplicate { claimant: *claimant, account });
             }
             (ClaimVerdict::Conflict, _) => {
                 sorted.conflicts += 1;
@@ -122,52 +123,4 @@ fn count(sorted: &Sorted<'_>, quarantined: usize) -> Recorded {
         conflicts: sorted.conflicts,
         quarantined: number(quarantined),
     }
-}
-
-async fn note_duplicates(
-    connection: &mut AsyncPgConnection,
-    duplicates: &[(Receipt, MessageId, AccountId, Timestamp)],
-) -> Result<(), Failure> {
-    if duplicates.is_empty() {
-        return Ok(());
-    }
-    let sequences = duplicates.iter().map(|(receipt, ..)| sequence(*receipt)).collect::<Result<Vec<_>, _>>()?;
-    diesel::sql_query(
-        "INSERT INTO billing.duplicate_messages (stream_sequence, published_at, message_id, account_id, charged_at)
-        SELECT * FROM unnest($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-    )
-    .bind::<Array<BigInt>, _>(sequences)
-    .bind::<Array<Timestamptz>, _>(duplicates.iter().map(|d| columns::instant(d.0.published_at)).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(duplicates.iter().map(|d| d.1.0).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(duplicates.iter().map(|d| d.2.0).collect::<Vec<_>>())
-    .bind::<Array<Timestamptz>, _>(duplicates.iter().map(|d| columns::instant(d.3)).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-async fn quarantine(connection: &mut AsyncPgConnection, messages: &[QuarantinedMessage<'_>]) -> Result<(), Failure> {
-    if messages.is_empty() {
-        return Ok(());
-    }
-    let sequences = messages.iter().map(|message| sequence(message.receipt)).collect::<Result<Vec<_>, _>>()?;
-    let raw = |message: &QuarantinedMessage<'_>| message.raw[..message.raw.len().min(RAW_BYTES_MAX)].to_vec();
-    let size = |message: &QuarantinedMessage<'_>| i64::try_from(message.raw.len()).unwrap_or(i64::MAX);
-    diesel::sql_query(
-        "INSERT INTO billing.quarantined_messages
-            (stream_sequence, published_at, reason, detail, account_id, raw, raw_bytes)
-        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-    )
-    .bind::<Array<BigInt>, _>(sequences)
-    .bind::<Array<Timestamptz>, _>(
-        messages.iter().map(|m| columns::instant(m.receipt.published_at)).collect::<Vec<_>>(),
-    )
-    .bind::<Array<Text>, _>(messages.iter().map(|m| m.reason.name()).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(messages.iter().map(|m| m.detail.as_str()).collect::<Vec<_>>())
-    .bind::<Array<Nullable<SqlUuid>>, _>(messages.iter().map(|m| m.account.map(|a| a.0)).collect::<Vec<_>>())
-    .bind::<Array<Binary>, _>(messages.iter().map(raw).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(messages.iter().map(size).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    Ok(())
 }

@@ -3,6 +3,11 @@
 use diesel::result::Error as DieselError;
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use tokio_postgres::Client;
+use tokio_postgres::types::ToSql;
+
+use crate::session::Session;
+use crate::transaction::Failure;
 
 /// A thing that pods hold in memory, at one version.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,6 +58,47 @@ pub(crate) async fn hold_shared(
         diesel::sql_query("SELECT book, version FROM billing.book_versions").load(connection).await?;
     let is_current = |book: Book, version| versions.iter().any(|row| row.book == book.name() && row.version == version);
     Ok(is_current(Book::Prices, book_version) && is_current(Book::Accounts, directory_version))
+}
+
+/// Takes one book's shared lock until the transaction ends: nobody changes it meanwhile.
+pub(crate) async fn hold_unchanged(connection: &mut AsyncPgConnection, book: Book) -> Result<(), DieselError> {
+    diesel::sql_query("SELECT pg_advisory_xact_lock_shared($1)")
+        .bind::<BigInt, _>(book.lock_key())
+        .execute(connection)
+        .await
+        .map(|_| ())
+}
+
+/// What a transaction of the hot path must know before it writes.
+pub(super) struct State {
+    /// Of the prices and of the accounts.
+    pub(super) versions: (i64, i64),
+    /// Partitions of the events that rows can be copied into.
+    pub(super) partitions: Vec<String>,
+}
+
+const HOLD_SHARED: &str = "SELECT pg_advisory_xact_lock_shared($1), pg_advisory_xact_lock_shared($2)";
+const STATE: &str = "SELECT
+    (SELECT version FROM billing.book_versions WHERE book = 'prices'),
+    (SELECT version FROM billing.book_versions WHERE book = 'accounts'),
+    ARRAY(SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'billing.billing_events'::regclass AND NOT i.inhdetachpending
+            AND has_table_privilege(c.oid, 'INSERT'))";
+
+/// Begins a transaction and takes the shared locks until it ends, as [`hold_shared`] does: the locks first, in a
+/// statement of their own. All of it is in flight at once; what is asked after it is answered after it.
+pub(super) async fn begin(session: &Session) -> Result<State, Failure> {
+    let (hold, state) = (session.statement(HOLD_SHARED).await?, session.statement(STATE).await?);
+    let keys: [&(dyn ToSql + Sync); 2] = [&Book::Prices.lock_key(), &Book::Accounts.lock_key()];
+    let (begun, held, state) = tokio::join!(
+        session.client.batch_execute("BEGIN"),
+        Client::execute(&session.client, &hold, &keys),
+        session.client.query_one(&state, &[]),
+    );
+    begun?;
+    held?;
+    let state = state?;
+    Ok(State { versions: (state.try_get(0)?, state.try_get(1)?), partitions: state.try_get(2)? })
 }
 
 /// Takes one book's exclusive lock until the transaction ends.

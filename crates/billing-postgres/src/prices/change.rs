@@ -4,7 +4,7 @@ use billing_domain::ports::{AdminAction, NewPrice, Refusal};
 use billing_domain::pricing::{OperatorMatch, PriceTerms};
 use billing_domain::{Day, DayRange, Price, PriceId};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel::sql_types::{BigInt, Bool, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
@@ -15,6 +15,7 @@ use crate::ledger::{Book, bump, hold_exclusive};
 use crate::transaction::{Failure, Reach, Transaction};
 
 use super::list::price_row;
+use super::model::ModelColumns;
 
 pub(super) struct CreatePrice<'a> {
     pub(super) new: &'a NewPrice,
@@ -128,17 +129,20 @@ async fn insert(
     action: &AdminAction,
 ) -> Result<(), Failure> {
     let terms = &new.terms;
+    let (model, monthly) = (ModelColumns::of(&terms.model), terms.monthly);
     diesel::sql_query(
-        "INSERT INTO billing.prices (id, tier, account_id, operator_id, direction, model, charge_on,
-            unit_price_micros, currency, days, version, supersedes, created_by, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, daterange($10, $11), $12, $13, $14, $15)",
+        "INSERT INTO billing.prices (id, tier, account_id, operator_id, direction, charge_on, unit_price_micros,
+            currency, days, version, supersedes, created_by, created_at, model, steps_above, steps_price_micros,
+            package_size, package_price_micros, free_units, discount_basis_points, monthly_minimum_micros,
+            monthly_fee_micros)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, daterange($9, $10), $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+            $21, $22, $23)",
     )
     .bind::<SqlUuid, _>(new.id.0)
     .bind::<Text, _>(terms.tier.as_str())
     .bind::<Nullable<SqlUuid>, _>(terms.account.map(|account| account.0))
     .bind::<Text, _>(terms.operator.to_string())
     .bind::<Text, _>(terms.direction.name())
-    .bind::<Text, _>(terms.model.name())
     .bind::<Text, _>(terms.charge_on.name())
     .bind::<BigInt, _>(terms.unit_price.0)
     .bind::<Text, _>(terms.currency.code())
@@ -148,6 +152,15 @@ async fn insert(
     .bind::<Nullable<SqlUuid>, _>(supersedes.map(|old| old.0))
     .bind::<Text, _>(&action.actor)
     .bind::<Timestamptz, _>(columns::instant(action.at))
+    .bind::<Text, _>(&model.model)
+    .bind::<Array<BigInt>, _>(&model.steps_above)
+    .bind::<Array<BigInt>, _>(&model.steps_price_micros)
+    .bind::<Nullable<BigInt>, _>(model.package_size)
+    .bind::<Nullable<BigInt>, _>(model.package_price_micros)
+    .bind::<BigInt, _>(i64::try_from(monthly.free_units).unwrap_or(i64::MAX))
+    .bind::<Integer, _>(i32::from(monthly.discount.basis_points()))
+    .bind::<BigInt, _>(monthly.minimum.0)
+    .bind::<BigInt, _>(monthly.fee.0)
     .execute(connection)
     .await
     .map_err(overlap)?;

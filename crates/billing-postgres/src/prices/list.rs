@@ -1,8 +1,11 @@
 //! Reading prices and costs one by one and in pages.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use billing_domain::ports::{CostFilter, Page, PriceFilter};
+use billing_domain::pricing::PriceTerms;
 use billing_domain::{CostId, OperatorCost, Price, PriceId};
-use diesel::sql_types::{BigInt, Date, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Date, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
@@ -45,6 +48,19 @@ impl Transaction for ListPrices<'_> {
     }
 }
 
+/// What some prices say.
+pub(crate) async fn by_id(
+    connection: &mut AsyncPgConnection,
+    ids: &BTreeSet<PriceId>,
+) -> Result<BTreeMap<PriceId, PriceTerms>, Failure> {
+    let rows: Vec<PriceRow> =
+        diesel::sql_query(format!("SELECT {PRICE_COLUMNS} FROM billing.prices WHERE id = ANY($1)"))
+            .bind::<Array<SqlUuid>, _>(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+            .load(connection)
+            .await?;
+    rows.iter().map(|row| row.price().map(|price| (price.id, price.terms))).collect()
+}
+
 pub(super) struct ListCosts<'a> {
     pub(super) filter: &'a CostFilter,
     pub(super) after: Option<Uuid>,
@@ -80,7 +96,7 @@ impl Transaction for ListCosts<'_> {
 }
 
 /// One row more than asked for says that there is a next page.
-fn page<T>(mut rows: Vec<T>, limit: u32, key: fn(&T) -> Uuid) -> Page<T> {
+pub(super) fn page<T>(mut rows: Vec<T>, limit: u32, key: fn(&T) -> Uuid) -> Page<T> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = rows.len() > limit;
     rows.truncate(limit);

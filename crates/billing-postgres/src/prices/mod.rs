@@ -2,8 +2,14 @@
 
 mod book;
 mod change;
+mod correct;
+mod corrections;
 mod costs;
+mod deck;
+mod explain;
 mod list;
+mod model;
+mod resolve;
 mod rows;
 
 use billing_domain::ports::{
@@ -15,6 +21,9 @@ use uuid::Uuid;
 
 use crate::Postgres;
 use crate::transaction::Ended;
+
+pub(crate) use corrections::corrections_of;
+pub(crate) use list::by_id;
 
 impl PriceBookStore for Postgres {
     async fn stamp(&self) -> Result<BookStamp, PortError> {

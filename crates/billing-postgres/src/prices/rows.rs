@@ -1,7 +1,8 @@
 //! Rows of prices and operator costs.
 
-use billing_domain::pricing::{ChargeOn, CostKey, OperatorMatch, PriceTerms, PricingModel};
+use billing_domain::pricing::{ChargeOn, CostKey, Discount, MonthlyTerms, OperatorMatch, PriceTerms};
 use billing_domain::{AccountId, CostId, Micros, OperatorCost, Price, PriceId};
+use diesel::QueryableByName;
 use diesel::data_types::PgDate;
 use diesel::sql_types::{BigInt, Bool, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
@@ -9,14 +10,19 @@ use uuid::Uuid;
 use crate::columns::{self, Table};
 use crate::transaction::Failure;
 
+use super::model::ModelColumns;
+
+const TABLE: Table = Table("prices");
+
 /// What every query of prices selects.
-pub(super) const PRICE_COLUMNS: &str = "id, tier, account_id, operator_id, direction, model, charge_on,
-    unit_price_micros, currency, lower(days) AS first_day, upper(days) AS until, version, created_by, created_at,
+pub(crate) const PRICE_COLUMNS: &str = "id, tier, account_id, operator_id, direction, model, steps_above,
+    steps_price_micros, package_size, package_price_micros, charge_on, unit_price_micros, free_units,
+    discount_basis_points, monthly_minimum_micros, monthly_fee_micros, currency, lower(days) AS first_day, upper(days) AS until, version, created_by, created_at,
     cancelled_at,
     EXISTS (SELECT FROM billing.prices later WHERE later.supersedes = prices.id) AS is_superseded";
 
-#[derive(diesel::QueryableByName)]
-pub(super) struct PriceRow {
+#[derive(QueryableByName)]
+pub(crate) struct PriceRow {
     #[diesel(sql_type = SqlUuid)]
     id: Uuid,
     #[diesel(sql_type = Text)]
@@ -27,12 +33,20 @@ pub(super) struct PriceRow {
     operator_id: String,
     #[diesel(sql_type = Text)]
     direction: String,
-    #[diesel(sql_type = Text)]
-    model: String,
+    #[diesel(embed)]
+    model: ModelColumns,
     #[diesel(sql_type = Text)]
     charge_on: String,
     #[diesel(sql_type = BigInt)]
     unit_price_micros: i64,
+    #[diesel(sql_type = BigInt)]
+    free_units: i64,
+    #[diesel(sql_type = Integer)]
+    discount_basis_points: i32,
+    #[diesel(sql_type = BigInt)]
+    monthly_minimum_micros: i64,
+    #[diesel(sql_type = BigInt)]
+    monthly_fee_micros: i64,
     #[diesel(sql_type = Text)]
     currency: String,
     #[diesel(sql_type = Date)]
@@ -52,8 +66,7 @@ pub(super) struct PriceRow {
 }
 
 impl PriceRow {
-    pub(super) fn price(&self) -> Result<Price, Failure> {
-        const TABLE: Table = Table("prices");
+    pub(crate) fn price(&self) -> Result<Price, Failure> {
         let operator = match self.operator_id.as_str() {
             "*" => OperatorMatch::Any,
             operator => OperatorMatch::One(TABLE.operator(operator)?),
@@ -63,9 +76,10 @@ impl PriceRow {
             account: self.account_id.map(AccountId),
             operator,
             direction: TABLE.direction(&self.direction)?,
-            model: PricingModel::from_name(&self.model).ok_or(TABLE.bad("model"))?,
+            model: self.model.model(TABLE)?,
             charge_on: ChargeOn::from_name(&self.charge_on).ok_or(TABLE.bad("charge_on"))?,
             unit_price: Micros(self.unit_price_micros),
+            monthly: self.monthly()?,
             currency: TABLE.currency(&self.currency)?,
             days: TABLE.days("days", self.first_day, self.until)?,
         };
@@ -78,6 +92,16 @@ impl PriceRow {
             cancelled_at: self.cancelled_at.map(columns::timestamp),
         })
     }
+
+    fn monthly(&self) -> Result<MonthlyTerms, Failure> {
+        let points = u16::try_from(self.discount_basis_points).ok().map(Discount::from_basis_points);
+        Ok(MonthlyTerms {
+            free_units: TABLE.count("free_units", self.free_units)?,
+            discount: points.and_then(Result::ok).ok_or(TABLE.bad("discount_basis_points"))?,
+            minimum: Micros(self.monthly_minimum_micros),
+            fee: Micros(self.monthly_fee_micros),
+        })
+    }
 }
 
 /// What every query of operator costs selects.
@@ -86,7 +110,7 @@ pub(super) const COST_COLUMNS: &str = "id, operator_id, direction, cost_per_segm
     cancelled_at,
     EXISTS (SELECT FROM billing.operator_costs later WHERE later.supersedes = operator_costs.id) AS is_superseded";
 
-#[derive(diesel::QueryableByName)]
+#[derive(QueryableByName)]
 pub(super) struct CostRow {
     #[diesel(sql_type = SqlUuid)]
     id: Uuid,

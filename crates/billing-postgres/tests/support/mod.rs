@@ -10,7 +10,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use billing_domain::ports::{Accounts, AdminAction, NewCost, NewPrice, PriceAdmin, PriceBookStore};
-use billing_domain::pricing::{ChargeOn, CostKey, OperatorMatch, PriceTerms, PricingModel};
+use billing_domain::pricing::{ChargeOn, CostKey, MonthlyTerms, OperatorMatch, PriceTerms, PricingModel};
 use billing_domain::usage::{Direction, DlrStatus, Receipt, ReportedUsage, SegmentCount, observation};
 use billing_domain::use_cases::{Delivery, prepare_batch};
 use billing_domain::{
@@ -64,7 +64,11 @@ fn credentials(role: &str) -> DatabaseCredentials {
 
 impl TestDatabase {
     pub(crate) async fn create() -> Self {
-        let mut config = server();
+        Self::create_on(server()).await
+    }
+
+    /// On the server that a superuser reaches so.
+    pub(crate) async fn create_on(mut config: tokio_postgres::Config) -> Self {
         let admin = connect(&config).await;
         admin.batch_execute(ROLES).await.expect("roles");
         let name = format!("billing_test_{}", Uuid::new_v4().simple());
@@ -81,6 +85,7 @@ impl TestDatabase {
                 replica_url: None,
                 pool_primary: 6,
                 pool_replica: 0,
+                pool_recording: 3,
                 application_name: "billing-test",
             };
             Postgres::connect(&config, &credentials(role)).expect("a pool")
@@ -196,6 +201,7 @@ pub(crate) fn price(tier: &str, operator: &str, unit_price: &str, from: &str, la
         charge_on: ChargeOn::AnyTerminal,
         unit_price: Micros::parse(unit_price).unwrap(),
         currency: usd(),
+        monthly: MonthlyTerms::default(),
         days: DayRange::inclusive(day(from), last.map(day)).unwrap(),
     };
     NewPrice { id: PriceId(Uuid::new_v4()), terms }

@@ -1,17 +1,23 @@
 //! Sample invoices: each shows something that goes wrong easily. Looked at as PDF files, and walked through by tests.
 
-use billing_typst::{DocumentLine, InvoiceDocument, Locale, Party, TaxLine};
+use billing_domain::pricing::{AdjustmentKind, ChargeUnit};
+use billing_typst::{DocumentAdjustment, DocumentLine, InvoiceDocument, Locale, Party, TaxLine};
 use jiff::ToSpan;
 use jiff::civil::date;
 
 /// Every sample with its name.
-pub(crate) fn all() -> [(&'static str, InvoiceDocument); 8] {
+pub(crate) fn all() -> [(&'static str, InvoiceDocument); 13] {
     [
         ("two-lines", two_lines()),
-        ("forty-lines", forty_lines()),
+        ("fifteen-lines", many_lines(15)),
+        ("forty-lines", many_lines(40)),
+        ("two-hundred-lines", many_lines(200)),
         ("right-to-left", right_to_left()),
         ("hostile", hostile()),
         ("late-usage", late_usage()),
+        ("adjustments", adjustments()),
+        ("german", german()),
+        ("in-your-favour", in_your_favour()),
         ("jpy", in_currency("JPY", 0)),
         ("kwd", in_currency("KWD", 3)),
         ("no-profile", no_profile()),
@@ -23,9 +29,9 @@ fn two_lines() -> InvoiceDocument {
     invoice(lines)
 }
 
-fn forty_lines() -> InvoiceDocument {
+fn many_lines(count: u64) -> InvoiceDocument {
     let operators = ["AWCC", "Roshan", "MTN", "Etisalat", "Salaam"];
-    let lines = (0..40_u64)
+    let lines = (0..count)
         .map(|i| {
             let operator = operators[usize::try_from(i % 5).unwrap_or(0)];
             let price = 9_000 + i64::try_from(i).unwrap_or(0) * 137;
@@ -33,9 +39,7 @@ fn forty_lines() -> InvoiceDocument {
         })
         .collect();
     let mut document = invoice(lines);
-    document.taxes =
-        vec![tax("Business receipts tax", "10", &document), tax("Telecommunication fee", "2.50", &document)];
-    document.total_minor += document.taxes.iter().map(|t| t.amount_minor).sum::<i128>();
+    two_taxes(&mut document);
     document
 }
 
@@ -54,7 +58,11 @@ fn right_to_left() -> InvoiceDocument {
         "مُحَمَّد عَلِي".to_owned(),
         "Jalalabad 2601".to_owned(),
     ];
-    document.lines[0].description = Some("د لږ تر لږه میاشتني فیس".to_owned());
+    let operator = Some("افغان بیسیم".to_owned());
+    let reason = Some("د لږ تر لږه میاشتني فیس".to_owned());
+    document.adjustments =
+        vec![DocumentAdjustment { operator, reason, ..adjustment(AdjustmentKind::MonthlyMinimum, 5_000, 5_000) }];
+    add_up(&mut document);
     document.lines[1].operator = "افغان بیسیم".to_owned();
     document
 }
@@ -78,14 +86,22 @@ fn hostile() -> InvoiceDocument {
     document.customer.tax_id = Some("1".repeat(300));
     document.replaces = Some("INV-2026-000001".repeat(9));
     document.lines[0].operator = "W".repeat(64);
-    document.lines[0].pricing_model = "SOMETHING_ELSE_ENTIRELY_NEW".to_owned();
     document.lines[0].direction = "INTERNATIONAL".to_owned();
     document.lines[0].unit_price_micros = i64::MAX;
     document.lines[0].messages = u64::MAX;
     document.lines[0].segments = u64::MAX;
     document.lines[0].amount_minor = i128::MIN;
-    document.lines[1].description = Some("M".repeat(300));
     document.lines[1].operator = "1".repeat(64);
+    document.adjustments = vec![
+        DocumentAdjustment {
+            operator: Some("W".repeat(64)),
+            direction: "INTERNATIONAL".to_owned(),
+            units: u64::MAX,
+            reason: Some("M".repeat(700)),
+            ..adjustment(AdjustmentKind::MonthlyMinimum, i128::MAX, i128::MIN)
+        },
+        DocumentAdjustment { unit: ChargeUnit::Message, ..adjustment(AdjustmentKind::Graduated, i128::MIN, 1) },
+    ];
     document.taxes =
         vec![TaxLine { label: "#strong".repeat(30), rate_percent: "1e9".to_owned(), amount_minor: i128::MAX }];
     document.total_minor = i128::MAX;
@@ -93,20 +109,67 @@ fn hostile() -> InvoiceDocument {
 }
 
 fn late_usage() -> InvoiceDocument {
-    let mut lines = vec![
+    let lines = vec![
         DocumentLine { usage_month: (2026, 9), late: true, ..line("MTN", "MT", 11_000, 310, 402) },
         DocumentLine { usage_month: (2026, 8), late: true, ..line("Salaam", "MO", 5_000, 12, 12) },
         line("AWCC", "MT", 12_500, 184_211, 201_904),
         line("Roshan", "MT", 14_000, 96_310, 98_007),
         DocumentLine { usage_month: (2026, 9), late: true, ..line("AWCC", "MT", 12_500, 54, 61) },
-        DocumentLine {
-            description: Some("Volume discount from 250,000 segments".to_owned()),
-            ..line("*", "MT", -1_000, 0, 299_911)
-        },
     ];
-    lines[5].pricing_model = "VOLUME".to_owned();
     let mut document = invoice(lines);
+    document.adjustments = vec![
+        DocumentAdjustment {
+            usage_month: (2026, 9),
+            reason: Some("Price of September mistyped, as agreed on 3 October".to_owned()),
+            ..adjustment(AdjustmentKind::Correction, -2_210, -29_991)
+        },
+        adjustment(AdjustmentKind::Volume, -29_991, -29_991),
+    ];
     document.replaces = Some("INV-2026-000098".to_owned());
+    add_up(&mut document);
+    document
+}
+
+fn adjustments() -> InvoiceDocument {
+    let mut document = many_lines(5);
+    let amounts = [-125_050, -88_000, -41_230, 12_725, -5_000, -71_206, 20_000, 9_900];
+    document.adjustments =
+        AdjustmentKind::ALL.into_iter().zip(amounts).map(|(kind, amount)| adjustment(kind, amount, amount)).collect();
+    let [corrected, .., discount, _, fee] = document.adjustments.as_mut_slice() else { return document };
+    corrected.reason = Some("The price of 1 to 12 October was entered as 0.0152; agreed with A. Karimi".to_owned());
+    corrected.operator = None;
+    (discount.operator, discount.usage_month) = (None, (2026, 9));
+    (discount.due_minor, discount.amount_minor) = (-71_206, -312);
+    (fee.operator, fee.unit, fee.units) = (None, ChargeUnit::Message, 0);
+    two_taxes(&mut document);
+    document
+}
+
+fn german() -> InvoiceDocument {
+    let mut document = adjustments();
+    document.locale = Locale::De;
+    document.customer = Party {
+        name: "Müßigmann Großhandels-GmbH & Co. KG".to_owned(),
+        address: vec!["Königsallee 7".to_owned(), "40212 Düsseldorf".to_owned()],
+        tax_id: Some("DE 811 907 980".to_owned()),
+        account_id: document.customer.account_id.take(),
+    };
+    document.lines.push(DocumentLine { usage_month: (2026, 3), late: true, ..line("AWCC", "MO", 12_500, 54, 61) });
+    document.replaces = Some("INV-2026-000098".to_owned());
+    add_up(&mut document);
+    document.taxes = vec![tax("Umsatzsteuer", "19", &document), tax("Telekommunikationsabgabe", "2.50", &document)];
+    add_up(&mut document);
+    document
+}
+
+/// All of it is credit, as after a correction.
+fn in_your_favour() -> InvoiceDocument {
+    let mut document = invoice(vec![line("AWCC", "MT", 12_500, 1_204, 1_311)]);
+    let correction = adjustment(AdjustmentKind::Correction, -45_017, -45_017);
+    let reason = Some("The price of September was 0.0152 instead of 0.0125".to_owned());
+    document.adjustments = vec![DocumentAdjustment { usage_month: (2026, 9), reason, ..correction }];
+    add_up(&mut document);
+    two_taxes(&mut document);
     document
 }
 
@@ -162,6 +225,7 @@ fn invoice(lines: Vec<DocumentLine>) -> InvoiceDocument {
             account_id: Some("5a0f8f5e-7f0e-4f0e-8d63-0f4d7c3d2a10".to_owned()),
         },
         lines,
+        adjustments: Vec::new(),
         subtotal_minor,
         taxes: Vec::new(),
         total_minor: subtotal_minor,
@@ -176,12 +240,25 @@ fn line(operator: &str, direction: &str, unit_price_micros: i64, messages: u64, 
         late: false,
         operator: operator.to_owned(),
         direction: direction.to_owned(),
-        pricing_model: if direction == "MT" { "PER_SEGMENT" } else { "FLAT_PER_MESSAGE" }.to_owned(),
+        unit: if direction == "MT" { ChargeUnit::Segment } else { ChargeUnit::Message },
         unit_price_micros,
         messages,
         segments,
         amount_minor: amount(unit_price_micros, segments, 2),
-        description: None,
+    }
+}
+
+fn adjustment(kind: AdjustmentKind, due_minor: i128, amount_minor: i128) -> DocumentAdjustment {
+    DocumentAdjustment {
+        usage_month: (2026, 10),
+        kind,
+        operator: Some("AWCC".to_owned()),
+        direction: "MT".to_owned(),
+        unit: ChargeUnit::Segment,
+        units: 299_911,
+        due_minor,
+        amount_minor,
+        reason: None,
     }
 }
 
@@ -189,8 +266,24 @@ fn amount(unit_price_micros: i64, segments: u64, minor_digits: u8) -> i128 {
     i128::from(unit_price_micros) * i128::from(segments) * 10_i128.pow(u32::from(minor_digits)) / 1_000_000
 }
 
+fn two_taxes(document: &mut InvoiceDocument) {
+    add_up(document);
+    document.taxes = vec![tax("Business receipts tax", "10", document), tax("Telecommunication fee", "2.50", document)];
+    add_up(document);
+}
+
+fn add_up(document: &mut InvoiceDocument) {
+    let lines = document.lines.iter().map(|line| line.amount_minor);
+    document.subtotal_minor = lines.chain(document.adjustments.iter().map(|a| a.amount_minor)).sum();
+    document.total_minor = document.subtotal_minor + document.taxes.iter().map(|t| t.amount_minor).sum::<i128>();
+}
+
 fn tax(label: &str, rate_percent: &str, document: &InvoiceDocument) -> TaxLine {
-    let per_mille: i128 = if rate_percent == "10" { 100 } else { 25 };
+    let per_mille: i128 = match rate_percent {
+        "10" => 100,
+        "19" => 190,
+        _ => 25,
+    };
     let amount_minor = document.subtotal_minor * per_mille / 1_000;
     TaxLine { label: label.to_owned(), rate_percent: rate_percent.to_owned(), amount_minor }
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::body::VoidRequest;
 use super::download::DownloadView;
 use super::question::STATUSES;
-use super::view::{InvoiceList, InvoiceView, LineView, SummaryView};
+use super::view::{AdjustmentView, InvoiceList, InvoiceView, LineView, SummaryView, TaxView};
 use crate::http::problem::Kind;
 use crate::routes::document::{Operation, day, text_of, uuid};
 
@@ -32,7 +32,12 @@ pub(crate) fn listing() -> Operation {
 
 /// `GET /v1/billing/invoices/{id}`.
 pub(crate) fn showing() -> Operation {
-    Operation::new("getInvoice", TAG, "One invoice with its lines")
+    Operation::new("getInvoice", TAG, "One invoice and what it is made of")
+        .says(
+            "Lines and adjustments make the subtotal, subtotal and taxes the total. A month's amounts are always those of \
+             all its usage so far, less what earlier invoices asked for, so that late usage, void invoices and new ones \
+             end at the same cent.",
+        )
         .id("The `invoiceId`.")
         .answers(200, "The invoice.", &invoice())
         .refuses(&[Kind::Malformed, Kind::NotFound, Kind::Invalid])
@@ -86,7 +91,8 @@ fn summary() -> SummaryView {
         period_end: "2026-10-31".into(),
         total_messages: 800,
         total_segments: 1_000,
-        subtotal_amount: "12.50".into(),
+        subtotal_amount: "11.25".into(),
+        total_amount: "12.38".into(),
         currency: "USD".into(),
         status: "FINALIZED",
         generated_at: "2026-11-01T00:05:12.345678Z".into(),
@@ -104,13 +110,23 @@ fn invoice() -> InvoiceView {
         exact_amount: "12.500000".into(),
         amount: "12.50".into(),
     };
+    let adjustment = AdjustmentView {
+        usage_month: "2026-10".into(),
+        pricing_table_id: PRICE,
+        kind: "DISCOUNT",
+        units: 1_000,
+        due: "-1.25".into(),
+        amount: "-1.25".into(),
+        reason: None,
+    };
+    let tax = TaxView { name: "VAT".into(), rate: "10".into(), base: "11.25".into(), amount: "1.13".into() };
     InvoiceView {
         summary: summary(),
         issue_date: Some("2026-11-01".into()),
         due_date: Some("2026-12-01".into()),
         lines: vec![line],
-        taxes: [],
-        total_amount: "12.50".into(),
+        adjustments: vec![adjustment],
+        taxes: vec![tax],
         replaces: None,
         replaced_by: None,
         voided_by: None,

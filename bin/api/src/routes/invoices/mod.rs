@@ -9,7 +9,7 @@ mod view;
 
 use actix_web::HttpResponse;
 use billing_domain::InvoiceId;
-use billing_domain::invoicing::{Invoice, InvoiceLine};
+use billing_domain::invoicing::{Invoice, InvoiceContents};
 use billing_domain::ports::{ChangeOutcome, Refusal};
 
 use crate::auth::Caller;
@@ -32,35 +32,35 @@ pub(crate) async fn list<S: Store>(call: Call<S>) -> Result<HttpResponse, Proble
     answer::ok(&InvoiceList { data, next_cursor, total: page.total })
 }
 
-/// One invoice with its lines.
+/// One invoice and what it is made of.
 pub(crate) async fn show<S: Store>(call: Call<S>) -> Result<HttpResponse, Problem> {
-    let (invoice, lines) = find(&call).await?;
+    let (invoice, contents) = find(&call).await?;
     call.no_query()?;
     call.note_read(Some(invoice.account), "invoice").await?;
-    let view = InvoiceView::of(&invoice, &lines);
+    let view = InvoiceView::of(&invoice, &contents);
     answer::ok(&if call.caller.is_staff() { view } else { view.for_customers() })
 }
 
 /// Declares an invoice void, once.
 pub(crate) async fn void<S: Store>(mut call: Call<S>) -> Result<HttpResponse, Problem> {
-    let (invoice, lines) = find(&call).await?;
+    let (invoice, contents) = find(&call).await?;
     call.no_query()?;
     let body = call.body().await?;
     let (reason, disposition) = body::read(body.fields)?;
     let (id, action) = (invoice.id, call.action_once(&body.canonical)?);
     let outcome = call.services.run(async move |store: S| store.void(id, &reason, disposition, &action).await).await?;
     let kind = match outcome {
-        ChangeOutcome::Done(voided) => return answer::ok(&InvoiceView::of(&voided, &lines)),
+        ChangeOutcome::Done(voided) => return answer::ok(&InvoiceView::of(&voided, &contents)),
         ChangeOutcome::Refused(Refusal::NotFound) => Kind::NotFound,
         ChangeOutcome::Refused(Refusal::Ended) => Kind::NotVoidable,
         ChangeOutcome::Refused(Refusal::KeyReused) => Kind::KeyReused,
-        ChangeOutcome::Refused(Refusal::Overlap | Refusal::RatedUsage) => Kind::Internal,
+        ChangeOutcome::Refused(Refusal::Overlap | Refusal::RatedUsage | Refusal::Correction(_)) => Kind::Internal,
     };
     Err(kind.into())
 }
 
 /// The invoice that the path names, if it exists for the caller.
-async fn find<S: Store>(call: &Call<S>) -> Result<(Invoice, Vec<InvoiceLine>), Problem> {
+async fn find<S: Store>(call: &Call<S>) -> Result<(Invoice, InvoiceContents), Problem> {
     let id = InvoiceId(call.id()?);
     let tenant = if call.caller.is_staff() { None } else { call.caller.tenant };
     let found = call.services.run(async move |store: S| store.invoice(id, tenant).await).await?;

@@ -1,6 +1,6 @@
 //! An invoice as JSON: amounts to be paid have exactly the currency's minor digits, exact ones six.
 
-use billing_domain::invoicing::{Invoice, InvoiceLine};
+use billing_domain::invoicing::{Adjustment, Invoice, InvoiceContents, InvoiceLine, TaxLine};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -27,9 +27,12 @@ pub(super) struct SummaryView {
     pub(super) total_messages: u64,
     /// Segments on its lines.
     pub(super) total_segments: u64,
-    /// The sum of its lines' amounts.
+    /// The sum of its lines' and adjustments' amounts.
     #[schema(example = "12.50", pattern = r"^-?\d+(\.\d+)?$")]
     pub(super) subtotal_amount: String,
+    /// Subtotal and taxes; below 0 in the customer's favour.
+    #[schema(example = "13.75", pattern = r"^-?\d+(\.\d+)?$")]
+    pub(super) total_amount: String,
     /// ISO 4217.
     #[schema(example = "USD")]
     pub(super) currency: String,
@@ -54,7 +57,7 @@ pub(super) struct InvoiceList {
     pub(super) total: u64,
 }
 
-/// An invoice with its lines.
+/// An invoice and what it is made of.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Invoice)]
 #[serde(rename_all = "camelCase")]
@@ -69,12 +72,10 @@ pub(super) struct InvoiceView {
     pub(super) due_date: Option<String>,
     /// As they are printed.
     pub(super) lines: Vec<LineView>,
-    /// Taxes on the subtotal; at present there are none.
-    #[schema(value_type = Vec<Object>)]
-    pub(super) taxes: [(); 0],
-    /// Subtotal and taxes.
-    #[schema(example = "12.50", pattern = r"^-?\d+(\.\d+)?$")]
-    pub(super) total_amount: String,
+    /// What the months' totals add or take.
+    pub(super) adjustments: Vec<AdjustmentView>,
+    /// Each on the subtotal.
+    pub(super) taxes: Vec<TaxView>,
     /// The void invoice that it stands for.
     #[schema(required = true)]
     pub(super) replaces: Option<Uuid>,
@@ -122,8 +123,54 @@ pub(super) struct LineView {
     /// Before it was rounded.
     #[schema(example = "12.498750", pattern = r"^-?\d+\.\d{6}$")]
     pub(super) exact_amount: String,
-    /// What is owed for it.
+    /// What is owed for it: all of the month so far, rounded, less what earlier invoices asked for.
     #[schema(example = "12.50", pattern = r"^-?\d+(\.\d+)?$")]
+    pub(super) amount: String,
+}
+
+/// One adjustment: what a month's total makes of one price.
+#[derive(Serialize, ToSchema)]
+#[schema(as = InvoiceAdjustment)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AdjustmentView {
+    /// The month that it is for.
+    #[schema(example = "2026-10")]
+    pub(super) usage_month: String,
+    /// The price that asks for it.
+    pub(super) pricing_table_id: Uuid,
+    /// `CORRECTION`, `GRADUATED`, `VOLUME`, `PACKAGE`, `FREE_UNITS`, `DISCOUNT`, `MONTHLY_MINIMUM` or `MONTHLY_FEE`.
+    #[schema(example = "DISCOUNT")]
+    pub(super) kind: &'static str,
+    /// Segments or messages, whatever the price counts, charged in the month so far.
+    pub(super) units: u64,
+    /// What it comes to for all of the month so far.
+    #[schema(example = "-1.25", pattern = r"^-?\d+(\.\d+)?$")]
+    pub(super) due: String,
+    /// The same, less what earlier invoices asked for it; below 0 a credit.
+    #[schema(example = "-1.25", pattern = r"^-?\d+(\.\d+)?$")]
+    pub(super) amount: String,
+    /// Why the price was corrected; of a correction only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) reason: Option<String>,
+}
+
+/// One tax.
+#[derive(Serialize, ToSchema)]
+#[schema(as = InvoiceTax)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TaxView {
+    /// What it is called.
+    #[schema(example = "VAT")]
+    pub(super) name: String,
+    /// In percent, without trailing zeros.
+    #[schema(example = "10", pattern = r"^\d{1,3}(\.\d{1,4})?$")]
+    pub(super) rate: String,
+    /// What it is a part of: the subtotal.
+    #[schema(example = "12.50", pattern = r"^-?\d+(\.\d+)?$")]
+    pub(super) base: String,
+    /// Rounded.
+    #[schema(example = "1.25", pattern = r"^-?\d+(\.\d+)?$")]
     pub(super) amount: String,
 }
 
@@ -139,6 +186,7 @@ impl SummaryView {
             total_messages: invoice.messages,
             total_segments: invoice.segments,
             subtotal_amount: invoice.subtotal.to_string(),
+            total_amount: invoice.total.to_string(),
             currency: invoice.currency.to_string(),
             status: invoice.status.name(),
             generated_at: invoice.finalized_at.unwrap_or(invoice.drafted_at).to_string(),
@@ -147,16 +195,16 @@ impl SummaryView {
 }
 
 impl InvoiceView {
-    /// Of a stored invoice and its lines.
-    pub(super) fn of(invoice: &Invoice, lines: &[InvoiceLine]) -> Self {
+    /// Of a stored invoice.
+    pub(super) fn of(invoice: &Invoice, contents: &InvoiceContents) -> Self {
         let voided = invoice.voided.as_ref();
         Self {
             summary: SummaryView::of(invoice),
             issue_date: invoice.pinned.map(|pinned| pinned.issue_date.to_string()),
             due_date: invoice.pinned.map(|pinned| pinned.due_date.to_string()),
-            lines: lines.iter().map(LineView::of).collect(),
-            taxes: [],
-            total_amount: invoice.subtotal.to_string(),
+            lines: contents.lines.iter().map(LineView::of).collect(),
+            adjustments: contents.adjustments.iter().map(AdjustmentView::of).collect(),
+            taxes: contents.taxes.iter().map(TaxView::of).collect(),
             replaces: invoice.replaces.map(|id| id.0),
             replaced_by: invoice.replaced_by.map(|id| id.0),
             voided_by: voided.map(|voided| voided.by.clone()),
@@ -183,6 +231,31 @@ impl LineView {
             segment_count: line.segments,
             exact_amount: line.exact.to_string(),
             amount: line.amount.to_string(),
+        }
+    }
+}
+
+impl AdjustmentView {
+    fn of(adjustment: &Adjustment) -> Self {
+        Self {
+            usage_month: adjustment.usage_month.to_string(),
+            pricing_table_id: adjustment.price.0,
+            kind: adjustment.kind.name(),
+            units: adjustment.units,
+            due: adjustment.due.to_string(),
+            amount: adjustment.amount.to_string(),
+            reason: adjustment.reason.clone(),
+        }
+    }
+}
+
+impl TaxView {
+    fn of(tax: &TaxLine) -> Self {
+        Self {
+            name: tax.name.clone(),
+            rate: tax.rate.to_string(),
+            base: tax.base.to_string(),
+            amount: tax.amount.to_string(),
         }
     }
 }

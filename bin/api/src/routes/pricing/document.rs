@@ -33,20 +33,20 @@ pub(crate) fn showing() -> Operation {
 pub(crate) fn creating() -> Operation {
     let draft = PriceDraft {
         account_tier: Some("GROWTH".into()),
-        account_id: None,
         operator_id: "41220".into(),
         direction: "MT".into(),
         pricing_model: "PER_SEGMENT".into(),
-        charge_on: None,
         unit_price: "0.0125".into(),
         currency: "USD".into(),
         effective_from: "2026-11-01".into(),
-        effective_to: None,
+        ..PriceDraft::default()
     };
     Operation::new("createPrice", TAG, "Make a price")
         .says(
             "The periods of one key (account or tier, operator, direction, currency) cannot overlap. A price cannot begin \
-             on days for which it would rate usage otherwise that has been rated.",
+             on days for which it would rate usage otherwise that has been rated. What depends on a month's total (tiers, \
+             packages, free units, discount, minimum, fee) is not part of the amount of a message: it is an adjustment \
+             of its own on the invoice.",
         )
         .idempotent()
         .body(&draft)
@@ -58,15 +58,13 @@ pub(crate) fn creating() -> Operation {
 pub(crate) fn changing() -> Operation {
     let change = PriceChange {
         unit_price: Some("0.0115".into()),
-        pricing_model: None,
-        charge_on: None,
         effective_from: Some("2026-12-01".into()),
-        effective_to: None,
+        ..PriceChange::default()
     };
     Operation::new("changePrice", TAG, "Make the next version of a price")
         .says(
             "The price ends the day before the new version begins, by default today. Tier, account, operator, direction and \
-             currency cannot be changed.",
+             currency cannot be changed. What is left out stays as it is; tiers, if given, are all of them.",
         )
         .id("The `pricingTableId` of the version in force or to come.")
         .body(&change)
@@ -91,8 +89,14 @@ fn example() -> PriceView {
         operator_id: "41220".into(),
         direction: "MT".into(),
         pricing_model: "PER_SEGMENT".into(),
+        tiers: None,
+        package: None,
         charge_on: "ANY_TERMINAL".into(),
         unit_price: "0.012500".into(),
+        free_units: None,
+        discount_percent: None,
+        monthly_minimum: None,
+        monthly_fee: None,
         currency: "USD".into(),
         effective_from: "2026-11-01".into(),
         effective_to: None,

@@ -3,6 +3,7 @@
 
 mod body;
 mod document;
+pub(super) mod monthly;
 mod view;
 
 use actix_web::HttpResponse;

@@ -1,9 +1,12 @@
 //! A price as JSON.
 
-use billing_domain::Price;
+use billing_domain::pricing::Discount;
+use billing_domain::{Micros, Price};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+use super::monthly::{PackageView, TierView, package_of, tiers_of};
 
 /// One version of a price.
 #[derive(Serialize, ToSchema)]
@@ -24,15 +27,39 @@ pub(crate) struct PriceView {
     /// `MT` or `MO`.
     #[schema(example = "MT")]
     pub(super) direction: String,
-    /// `PER_SEGMENT` or `FLAT_PER_MESSAGE`.
+    /// `PER_SEGMENT`, `FLAT_PER_MESSAGE`, `GRADUATED`, `VOLUME` or `PACKAGE`.
     #[schema(example = "PER_SEGMENT")]
     pub(super) pricing_model: String,
+    /// Of GRADUATED and VOLUME only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) tiers: Option<Vec<TierView>>,
+    /// Of PACKAGE only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) package: Option<PackageView>,
     /// `ANY_TERMINAL` or `DELIVERED`.
     #[schema(example = "ANY_TERMINAL")]
     pub(super) charge_on: String,
     /// Six decimals.
     #[schema(example = "0.012500", pattern = r"^\d+\.\d{6}$")]
     pub(super) unit_price: String,
+    /// Units of each month that cost nothing; only if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) free_units: Option<u64>,
+    /// Off what a month's units cost, two decimals; only if there is any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "12.50", pattern = r"^\d{1,3}\.\d{2}$")]
+    pub(super) discount_percent: Option<String>,
+    /// The least that a month costs, six decimals; only if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "50.000000", pattern = r"^\d+\.\d{6}$")]
+    pub(super) monthly_minimum: Option<String>,
+    /// What each month costs besides, six decimals; only if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "9.900000", pattern = r"^\d+\.\d{6}$")]
+    pub(super) monthly_fee: Option<String>,
     /// ISO 4217.
     #[schema(example = "USD")]
     pub(super) currency: String,
@@ -69,6 +96,8 @@ impl PriceView {
     /// Of a stored price.
     pub(super) fn of(price: &Price) -> Self {
         let terms = &price.terms;
+        let monthly = &terms.monthly;
+        let set = |amount: Micros| (amount > Micros::ZERO).then(|| amount.to_string());
         Self {
             pricing_table_id: price.id.0,
             account_tier: terms.tier.to_string(),
@@ -76,8 +105,14 @@ impl PriceView {
             operator_id: terms.operator.to_string(),
             direction: terms.direction.name().into(),
             pricing_model: terms.model.name().into(),
+            tiers: tiers_of(&terms.model),
+            package: package_of(&terms.model),
             charge_on: terms.charge_on.name().into(),
             unit_price: terms.unit_price.to_string(),
+            free_units: (monthly.free_units > 0).then_some(monthly.free_units),
+            discount_percent: (monthly.discount > Discount::NONE).then(|| monthly.discount.to_string()),
+            monthly_minimum: set(monthly.minimum),
+            monthly_fee: set(monthly.fee),
             currency: terms.currency.to_string(),
             effective_from: terms.days.from().to_string(),
             effective_to: terms.days.last().map(|day| day.to_string()),

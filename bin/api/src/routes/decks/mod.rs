@@ -1,0 +1,129 @@
+//! `…/import` and `…/export` of prices and of operator costs: a deck, as a CSV file, in and out. An import shows what it
+//! would do unless it is told to do it, and then does all of it or nothing.
+
+mod document;
+mod lines;
+mod sheet;
+mod view;
+
+use actix_web::HttpResponse;
+use actix_web::web::block;
+use billing_domain::ports::{CostFilter, DeckStore, PriceFilter};
+use billing_domain::pricing::deck::{CostTerms, Deck, DeckEntry, DeckPrice};
+use billing_domain::{AccountId, Currency, OperatorCost, OperatorId, Price, Tier};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::http::answer;
+use crate::http::fields::{day, one_of, uuid};
+use crate::http::problem::{Kind, Problem};
+use crate::routes::call::Call;
+use crate::routes::list::flag;
+use crate::routes::outcome::done;
+use crate::routes::terms::DIRECTIONS;
+use crate::services::Store;
+
+pub(crate) use document::{exporting_costs, exporting_prices, importing_costs, importing_prices};
+use sheet::{SheetEntry, read, write};
+use view::DeckView;
+
+/// Rows that an export asks the store for at once.
+const PAGE: u32 = 5_000;
+
+/// Shows or does what a deck of prices says.
+pub(crate) async fn import_prices<S: Store>(call: Call<S>) -> Result<HttpResponse, Problem> {
+    import::<S, DeckPrice>(call, Kind::PriceOverlap).await
+}
+
+/// Shows or does what a deck of operator costs says.
+pub(crate) async fn import_costs<S: Store>(call: Call<S>) -> Result<HttpResponse, Problem> {
+    import::<S, CostTerms>(call, Kind::CostOverlap).await
+}
+
+async fn import<S, E>(mut call: Call<S>, overlap: Kind) -> Result<HttpResponse, Problem>
+where
+    S: Store + DeckStore<E>,
+    E: SheetEntry,
+{
+    let mut query = call.query()?;
+    let is_dry_run = query.optional("dryRun", flag).unwrap_or(true);
+    query.finish(Some(()))?;
+    let services = call.services.clone();
+    let _turn = services.imports.try_acquire().map_err(|_| Kind::Overloaded)?;
+    let bytes = call.csv_body().await?;
+    let action = call.action_once(&bytes)?;
+    let sheet = block(move || {
+        let sha256: [u8; 32] = Sha256::digest(&bytes).into();
+        read::<E>(&bytes).map(|sheet| (sheet, sha256))
+    });
+    let (sheet, sha256) = sheet.await.map_err(|error| Problem::caused(Kind::Internal, error))??;
+    let mut refused = sheet.refused;
+    let is_to_be_applied = !is_dry_run && refused.count == 0;
+    let deck = Deck { id: Uuid::now_v7(), sha256, lines: sheet.lines };
+    let report = if is_to_be_applied {
+        let outcome = services.run(async move |store: S| store.apply(&deck, &action).await).await?;
+        done(outcome, overlap)?
+    } else {
+        services.run(async move |store: S| store.preview(&deck).await).await?
+    };
+    for line in &report.plan.refused {
+        refused.add(line.line, "effectiveFrom", line.why.to_string());
+    }
+    refused.sort();
+    if !is_dry_run && refused.count > 0 {
+        return Err(refused.into_problem(sheet.count));
+    }
+    answer::ok(&DeckView::of(&report, sheet.count, sha256, is_dry_run, &refused))
+}
+
+/// The prices as a deck.
+pub(crate) async fn export_prices<S: Store>(call: Call<S>) -> Result<HttpResponse, Problem> {
+    let mut query = call.query()?;
+    let filter = PriceFilter {
+        tier: query.optional("accountTier", Tier::new),
+        operator: query.optional("operatorId", lines::operator),
+        account: query.optional("accountId", uuid).map(AccountId),
+        active_on: query.optional("activeOn", day),
+    };
+    query.finish(Some(()))?;
+    let mut rows: Vec<Price> = Vec::new();
+    let mut after = None;
+    loop {
+        let filter = filter.clone();
+        let page = call.services.run(async move |store: S| store.prices(&filter, after, PAGE).await).await?;
+        rows.extend(page.rows.into_iter().filter(|price| price.cancelled_at.is_none()));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let shown = rows.iter().map(|price| &price.terms).filter(|terms| DeckPrice::fits_a_line(terms));
+    let bytes = write::<DeckPrice>(shown.clone())?;
+    Ok(answer::csv("prices.csv", rows.len() - shown.count(), bytes))
+}
+
+/// The operator costs as a deck.
+pub(crate) async fn export_costs<S: Store>(call: Call<S>) -> Result<HttpResponse, Problem> {
+    let mut query = call.query()?;
+    let filter = CostFilter {
+        operator: query.optional("operatorId", OperatorId::new),
+        direction: query.optional("direction", one_of(&DIRECTIONS)),
+        currency: query.optional("currency", Currency::new),
+        active_on: query.optional("activeOn", day),
+    };
+    query.finish(Some(()))?;
+    let mut rows: Vec<CostTerms> = Vec::new();
+    let mut after = None;
+    loop {
+        let filter = filter.clone();
+        let page = call.services.run(async move |store: S| store.costs(&filter, after, PAGE).await).await?;
+        let terms =
+            |cost: OperatorCost| CostTerms { key: cost.key, cost_per_segment: cost.cost_per_segment, days: cost.days };
+        rows.extend(page.rows.into_iter().filter(|cost| cost.cancelled_at.is_none()).map(terms));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(answer::csv("operator-costs.csv", 0, write::<CostTerms>(rows.iter())?))
+}

@@ -1,0 +1,327 @@
+//! A deck as a CSV file (RFC 4180, UTF-8): its header, its lines, and what is wrong with which field of which line. What
+//! the fields mean is `lines`' to say.
+
+use std::fmt::Display;
+
+use billing_domain::pricing::deck::{DeckEntry, DeckLine};
+use csv::{ReaderBuilder, StringRecord, Terminator, WriterBuilder};
+
+use crate::http::problem::{FieldError, Kind, Place, Problem};
+
+/// Lines of a deck, without its header.
+const LINES_MAX: usize = 100_000;
+/// So many refused fields are listed; all are counted.
+const REFUSED_LISTED_MAX: usize = 1_000;
+/// What a spreadsheet takes for the beginning of a formula.
+const FORMULA: [char; 4] = ['=', '+', '-', '@'];
+
+/// A column of a deck.
+pub(super) struct Column {
+    pub(super) name: &'static str,
+    /// Whether the header must have it. Its fields may be empty all the same, if the line says so.
+    pub(super) is_required: bool,
+}
+
+/// What a line holds, and how it is read and written.
+pub(super) trait SheetEntry: DeckEntry + 'static {
+    /// In the order in which they are written.
+    const COLUMNS: &'static [Column];
+
+    /// Reads a line; `None` when a field was refused.
+    fn read(row: &mut Row<'_>) -> Option<Self>;
+
+    /// The fields of terms, by column.
+    fn fields(terms: &Self::Terms) -> Vec<String>;
+
+    /// What JSON shows of terms.
+    fn show(terms: &Self::Terms) -> super::view::Shown;
+}
+
+/// A file as far as it could be read.
+#[derive(Debug)]
+pub(super) struct Sheet<E> {
+    /// All lines, refused ones too.
+    pub(super) count: usize,
+    pub(super) lines: Vec<DeckLine<E>>,
+    pub(super) refused: Refusals,
+}
+
+/// A field that cannot be.
+#[derive(Debug)]
+pub(super) struct RefusedField {
+    pub(super) line: u32,
+    /// Empty: the line as a whole.
+    pub(super) field: &'static str,
+    pub(super) reason: String,
+}
+
+/// The fields that cannot be.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    pub(super) count: usize,
+    pub(super) listed: Vec<RefusedField>,
+}
+
+impl Refusals {
+    pub(super) fn add(&mut self, line: u32, field: &'static str, reason: String) {
+        self.count += 1;
+        if self.listed.len() < REFUSED_LISTED_MAX {
+            self.listed.push(RefusedField { line, field, reason });
+        }
+    }
+
+    pub(super) fn sort(&mut self) {
+        self.listed.sort_by_key(|refused| refused.line);
+    }
+
+    /// What an import answers that may do all or nothing.
+    pub(super) fn into_problem(self, lines: usize) -> Problem {
+        let (count, listed) = (self.count, self.listed.len());
+        let detail = format!("nothing was changed: {count} fields of {lines} lines are refused, errors lists {listed}");
+        let error = |refused: RefusedField| {
+            let RefusedField { line, field, reason } = refused;
+            let (slash, of) = if field.is_empty() { ("", "") } else { ("/", ", ") };
+            FieldError {
+                place: Place::Body,
+                pointer: format!("/{line}{slash}{field}"),
+                detail: format!("line {line}{of}{field}: {reason}"),
+            }
+        };
+        Problem::listing(Kind::Invalid, detail, self.listed.into_iter().map(error).collect())
+    }
+}
+
+/// One line's fields.
+pub(super) struct Row<'a> {
+    line: u32,
+    columns: &'a [&'static str],
+    record: &'a StringRecord,
+    refused: &'a mut Refusals,
+}
+
+impl Row<'_> {
+    /// A field that must not be empty.
+    pub(super) fn required<T, E: Display>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        if self.text(name).is_empty() {
+            self.refuse(name, "is required");
+            return None;
+        }
+        self.optional(name, read).flatten()
+    }
+
+    /// A field that may be empty: `Some(None)`; `None` when it is refused.
+    pub(super) fn optional<T, E: Display>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<Option<T>> {
+        let text = self.text(name);
+        if text.is_empty() {
+            return Some(None);
+        }
+        match read(unmarked(text)) {
+            Ok(value) => Some(Some(value)),
+            Err(error) => {
+                let reason = error.to_string();
+                self.refuse(name, reason);
+                None
+            }
+        }
+    }
+
+    /// Notes what is wrong with a field.
+    pub(super) fn refuse(&mut self, name: &'static str, reason: impl Into<String>) {
+        self.refused.add(self.line, name, reason.into());
+    }
+
+    fn text(&self, name: &str) -> &str {
+        let at = self.columns.iter().position(|known| *known == name);
+        at.and_then(|at| self.record.get(at)).unwrap_or_default()
+    }
+}
+
+/// Reads a file: what is wrong with the file as a whole is a problem, what is wrong with a line is noted.
+///
+/// # Errors
+/// 400 for what is not such a file, 413 for too many lines, 422 for a header or a file without lines.
+pub(super) fn read<E: SheetEntry>(bytes: &[u8]) -> Result<Sheet<E>, Problem> {
+    let text = text_of(bytes)?;
+    let numbers: Vec<u32> = (1..).zip(text.lines()).filter(|(_, line)| !line.is_empty()).map(|(at, _)| at).collect();
+    if numbers.len() > LINES_MAX + 1 {
+        return Err(Problem::with(Kind::TooLarge, format!("a deck has at most {LINES_MAX} lines")));
+    }
+    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    // Every line is one record: no quoted field goes on in the next one.
+    let mut records = numbers.into_iter().zip(reader.records());
+    let columns = columns::<E>(records.next())?;
+    let mut sheet = Sheet { count: 0, lines: Vec::new(), refused: Refusals::default() };
+    for (line, record) in records {
+        let record = record.map_err(|_| malformed(line, "cannot be read"))?;
+        sheet.count += 1;
+        if record.len() != columns.len() {
+            let reason = format!("has {} fields, the header has {}", record.len(), columns.len());
+            sheet.refused.add(line, "", reason);
+            continue;
+        }
+        let mut row = Row { line, columns: &columns, record: &record, refused: &mut sheet.refused };
+        if let Some(entry) = E::read(&mut row) {
+            sheet.lines.push(DeckLine { number: line, entry });
+        }
+    }
+    if sheet.count == 0 {
+        return Err(header_problem("", "there is no line after the header".into()));
+    }
+    Ok(sheet)
+}
+
+/// Writes a file.
+///
+/// # Errors
+/// 500 when it cannot be written.
+pub(super) fn write<'a, E: SheetEntry>(rows: impl Iterator<Item = &'a E::Terms>) -> Result<Vec<u8>, Problem> {
+    let failed = |error: csv::Error| Problem::caused(Kind::Internal, error);
+    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
+    writer.write_record(E::COLUMNS.iter().map(|column| column.name)).map_err(failed)?;
+    for terms in rows {
+        writer.write_record(E::fields(terms).into_iter().map(marked)).map_err(failed)?;
+    }
+    writer.into_inner().map_err(|error| Problem::caused(Kind::Internal, error.into_error()))
+}
+
+/// UTF-8 without its byte order mark, in which every line is one record.
+fn text_of(bytes: &[u8]) -> Result<&str, Problem> {
+    let text = str::from_utf8(bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        malformed(u32::try_from(line).unwrap_or(u32::MAX), "is not UTF-8")
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    for (number, line) in (1..).zip(text.lines()) {
+        if line.contains('\r') {
+            return Err(malformed(number, "has a carriage return that ends no line"));
+        }
+        if !is_well_quoted(line) {
+            return Err(malformed(number, "has a quotation mark that is not closed or stands within a field"));
+        }
+    }
+    Ok(text)
+}
+
+/// Whether quotation marks enclose whole fields, and are doubled within them.
+fn is_well_quoted(line: &str) -> bool {
+    let mut rest = line;
+    loop {
+        let after = match rest.strip_prefix('"') {
+            None => &rest[rest.find([',', '"']).unwrap_or(rest.len())..],
+            Some(mut quoted) => loop {
+                let Some(end) = quoted.find('"') else { return false };
+                quoted = &quoted[end + 1..];
+                match quoted.strip_prefix('"') {
+                    Some(more) => quoted = more,
+                    None => break quoted,
+                }
+            },
+        };
+        match after.strip_prefix(',') {
+            Some(next) => rest = next,
+            None => return after.is_empty(),
+        }
+    }
+}
+
+/// The columns in the order of the file.
+fn columns<E: SheetEntry>(
+    header: Option<(u32, Result<StringRecord, csv::Error>)>,
+) -> Result<Vec<&'static str>, Problem> {
+    let Some((line, Ok(header))) = header else {
+        return Err(header_problem("", "the first line names the columns".into()));
+    };
+    let mut columns: Vec<&'static str> = Vec::new();
+    for name in &header {
+        match E::COLUMNS.iter().find(|column| column.name == name) {
+            Some(column) if columns.contains(&column.name) => {
+                return Err(header_problem(column.name, format!("line {line} names this column twice")));
+            }
+            Some(column) => columns.push(column.name),
+            None => {
+                let known: Vec<_> = E::COLUMNS.iter().map(|column| column.name).collect();
+                let reason = format!("line {line} names a column that is none of {}", known.join(", "));
+                return Err(header_problem("", reason));
+            }
+        }
+    }
+    match E::COLUMNS.iter().find(|column| column.is_required && !columns.contains(&column.name)) {
+        Some(column) => Err(header_problem(column.name, format!("line {line} does not name this column"))),
+        None => Ok(columns),
+    }
+}
+
+fn header_problem(column: &'static str, detail: String) -> Problem {
+    let pointer = if column.is_empty() { "/1".into() } else { format!("/1/{column}") };
+    Problem::refused(Kind::Invalid, vec![FieldError { place: Place::Body, pointer, detail }])
+}
+
+fn malformed(line: u32, what: &str) -> Problem {
+    Problem::with(Kind::Malformed, format!("the body is not a CSV file in UTF-8: line {line} {what}"))
+}
+
+/// With the apostrophe by which a spreadsheet knows text, where it would see a formula.
+fn marked(text: String) -> String {
+    if text.trim_start_matches('\'').starts_with(FORMULA) { format!("'{text}") } else { text }
+}
+
+/// Without that apostrophe.
+fn unmarked(text: &str) -> &str {
+    let bare = text.trim_start_matches('\'');
+    if bare.len() < text.len() && bare.starts_with(FORMULA) { &text[1..] } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotation_marks_enclose_whole_fields() {
+        for (line, expected) in [
+            ("a,b", true),
+            ("", true),
+            (",", true),
+            (r#""a","b""#, true),
+            (r#""a,b",c"#, true),
+            (r#""a""b",c"#, true),
+            ("\"", false),
+            ("\"\"", true),
+            ("\"\"\"", false),
+            ("\"\",\"\"", true),
+            (r#""a,b"#, false),
+            (r#"a"b,c"d"#, false),
+            (r#""a"b,c"#, false),
+            (r#"a,"b"#, false),
+        ] {
+            assert_eq!(is_well_quoted(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_spreadsheet_sees_no_formula_and_nothing_is_lost() {
+        for (text, expected) in [
+            ("GROWTH", "GROWTH"),
+            ("=1+1", "'=1+1"),
+            ("+a", "'+a"),
+            ("-5", "'-5"),
+            ("@a", "'@a"),
+            ("'=a", "''=a"),
+            ("''=a", "'''=a"),
+            ("'a", "'a"),
+            ("'", "'"),
+            ("a=b", "a=b"),
+        ] {
+            let marked = marked(text.into());
+            assert_eq!((marked.as_str(), unmarked(&marked)), (expected, text));
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The checker proves itself: it names each of a set of planted corruptions.
+
+use std::collections::BTreeSet;
+
+use crate::checker::{Findings, check};
+use crate::journal::Message;
+use crate::pod::Pod;
+use crate::stage::{Plan, Stage};
+
+/// Whether the findings name just this corruption.
+type Named<'a> = &'a dyn Fn(&Findings) -> bool;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_checker_names_planted_corruptions() {
+    let stage = Stage::new(Plan::default()).await;
+    let pod = Pod::default().ready(&stage).await;
+    let mut messages = stage.messages(600).await;
+    let bad = Message { raw: Some(b"?".to_vec()), ..messages[0].clone() };
+    let twice = Message { dedupe: None, ..messages[1].clone() };
+    messages.push(Message { expected: crate::journal::Expected::Quarantined("malformed".into()), ..bad });
+    messages[600].dedupe = None;
+    messages.push(twice);
+    stage.publish(&messages).await;
+    stage.prove().await;
+    pod.stop().await;
+
+    let id = messages[7].id;
+    let one = || BTreeSet::from([id]);
+    let corruptions: [(&str, Named<'_>); 8] = [
+        ("DELETE FROM billing.billing_events WHERE message_id = $1", &|found: &Findings| {
+            found.lost == one() && !found.not_received.is_empty() && found.sums.len() == 1
+        }),
+        (
+            "UPDATE billing.billing_events SET amount_micros = amount_micros + 1 WHERE message_id = $1",
+            &|found: &Findings| found.wrong == one() && found.sums.len() == 1,
+        ),
+        (
+            "UPDATE billing.billing_events SET cost_id = NULL, cost_micros = NULL, cost_currency = NULL
+            WHERE message_id = (SELECT message_id FROM billing.billing_events WHERE cost_id IS NOT NULL LIMIT 1)",
+            &|found: &Findings| found.wrong.len() == 1,
+        ),
+        (
+            "INSERT INTO billing.billing_events SELECT * FROM billing.billing_events WHERE message_id = $1",
+            &|found: &Findings| found.doubled == one() && found.received_twice.len() == 1 && found.sums.len() == 1,
+        ),
+        (
+            "UPDATE billing.billing_events SET message_id = gen_random_uuid() WHERE message_id = $1",
+            &|found: &Findings| found.unexpected.len() == 1 && found.lost == one(),
+        ),
+        (
+            "UPDATE billing.usage_buckets SET amount_micros = amount_micros + 1
+            WHERE id = (SELECT bucket_id FROM billing.billing_events WHERE message_id = $1)",
+            &|found: &Findings| found.sums.len() == 1 && found.wrong.is_empty(),
+        ),
+        ("DELETE FROM billing.quarantined_messages", &|found: &Findings| {
+            found.not_received.len() == 1 && found.sums.len() == 1
+        }),
+        ("DELETE FROM billing.duplicate_messages", &|found: &Findings| {
+            found.not_received.len() == 1 && found.lost.is_empty()
+        }),
+    ];
+    for (corruption, named) in corruptions {
+        let database = &stage.db.owner;
+        let ledger = stage.publisher.journal.lock().await.ledger();
+        let last = stage.last_sequence().await;
+        database.batch_execute("BEGIN").await.unwrap();
+        let corruption = corruption.replace("$1", &format!("'{id}'"));
+        assert!(database.execute(&corruption, &[]).await.unwrap() >= 1, "{corruption}");
+        let found = check(database, &ledger, last).await;
+        database.batch_execute("ROLLBACK").await.unwrap();
+        assert!(named(&found), "{corruption}\n{found:#?}");
+        check(database, &ledger, last).await.assert_clean();
+    }
+}

@@ -1,0 +1,179 @@
+//! PostgreSQL killed, stopped, full, out of connections, and followed by its standby.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::sync::Mutex;
+
+use crate::checker::{Findings, check};
+use crate::pod::{Pod, RunningPod};
+use crate::process::{local, until};
+use crate::proxy::{Mode, Proxy};
+use crate::servers::PostgresServer;
+use crate::stage::{Plan, Stage};
+
+/// Servers of their own take turns, so that a small machine stays calm.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// How far the consumer's acknowledgements are.
+async fn acknowledged(stage: &Stage) -> u64 {
+    stage.consumer().await.unwrap().ack_floor.consumer_sequence
+}
+
+/// With the database away: nothing is acknowledged, the pod says that it is not ready, and does not ask to be restarted.
+async fn nothing_is_acknowledged(stage: &Stage, pod: &RunningPod) {
+    // What was committed may still be on its way.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = acknowledged(stage).await;
+    stage.publish(&stage.messages(2_000).await).await;
+    until("messages are in hand", 20, async || stage.consumer().await.unwrap().num_ack_pending > 0).await;
+    pod.until_not_ready().await;
+    assert_eq!(acknowledged(stage).await, before, "acknowledged without a database");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_crashes_or_stands_still() {
+    let _turn = TURN.lock().await;
+    let mut stage = Stage::new(Plan { own_postgres: true, ..Plan::default() }).await;
+    let pod = Pod::default().ready(&stage).await;
+    let load = stage.publisher.load();
+    until("usage is recorded", 30, async || stage.count("billing_events").await > 500).await;
+    stage.postgres.as_mut().unwrap().crash();
+    load.stop().await;
+    nothing_is_acknowledged(&stage, &pod).await;
+    let folder = &stage.folder;
+    stage.postgres.as_mut().unwrap().resume(folder).await;
+    stage.db.owner = stage.postgres.as_ref().unwrap().connect(stage.database_name()).await.unwrap();
+    pod.until_ready().await;
+    stage.prove().await;
+
+    // Longer than messages are waited for: they are kept alive, and none is delivered twice.
+    let deliveries = stage.redelivered().await;
+    let ack_wait = Duration::from_secs(12);
+    stage.set_ack_wait(ack_wait).await.unwrap();
+    stage.postgres.as_ref().unwrap().signal(Signal::STOP);
+    nothing_is_acknowledged(&stage, &pod).await;
+    tokio::time::sleep(ack_wait + Duration::from_secs(2)).await;
+    assert_eq!(stage.redelivered().await, deliveries, "messages in hand were delivered again");
+    stage.postgres.as_ref().unwrap().signal(Signal::CONT);
+    pod.until_ready().await;
+    stage.prove().await;
+    pod.stop().await;
+}
+
+/// What makes the server refuse, and what ends that.
+async fn refused(begins: &str, ends: &str) {
+    let stage = Stage::new(Plan::default()).await;
+    let begins = begins.replace("DATABASE_NAME", stage.database_name());
+    let ends = ends.replace("DATABASE_NAME", stage.database_name());
+    let pod = Pod::default().ready(&stage).await;
+    stage.publish(&stage.messages(1_000).await).await;
+    stage.drained().await;
+    stage.db.owner.batch_execute(&begins).await.unwrap();
+    nothing_is_acknowledged(&stage, &pod).await;
+    assert_eq!(stage.count("billing_events").await, 1_000, "{begins}: the fault was not hit");
+    stage.db.owner.batch_execute(&ends).await.unwrap();
+    pod.until_ready().await;
+    stage.prove().await;
+    pod.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_full_or_out_of_connections() {
+    let no_connections = "ALTER DATABASE DATABASE_NAME CONNECTION LIMIT 0;
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = 'DATABASE_NAME' AND pid <> pg_backend_pid()";
+    let disk_full = "CREATE FUNCTION billing.full() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$;
+        CREATE TRIGGER disk_is_full BEFORE INSERT ON billing.message_keys
+            FOR EACH STATEMENT EXECUTE FUNCTION billing.full()";
+    tokio::join!(
+        refused(no_connections, "ALTER DATABASE DATABASE_NAME CONNECTION LIMIT -1"),
+        refused(disk_full, "DROP TRIGGER disk_is_full ON billing.message_keys"),
+    );
+}
+
+/// Pod and standby reach the primary each by a proxy.
+struct Pair {
+    stage: Stage,
+    pod: RunningPod,
+    of_pod: Proxy,
+    of_standby: Proxy,
+    standby: PostgresServer,
+}
+
+async fn with_standby(synchronous: bool) -> Pair {
+    let stage = Stage::new(Plan { own_postgres: true, ..Plan::default() }).await;
+    let primary = stage.postgres.as_ref().unwrap();
+    let of_standby = Proxy::to(local(primary.port)).await;
+    let standby = PostgresServer::standby(&stage.folder, of_standby.port).await;
+    if synchronous {
+        let admin = primary.connect("postgres").await.unwrap();
+        admin.batch_execute("ALTER SYSTEM SET synchronous_standby_names = 'standby'").await.unwrap();
+        admin.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+        let is_sync = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+        until("the standby confirms", 20, async || stage.db.number(is_sync).await == 1).await;
+    }
+    let of_pod = Proxy::to(local(primary.port)).await;
+    let pod = Pod::default().database_at(of_pod.port).ready(&stage).await;
+    Pair { stage, pod, of_pod, of_standby, standby }
+}
+
+/// The primary is gone, the standby is the primary from now on.
+async fn fail_over(stage: &mut Stage, proxy: &Proxy, standby: &PostgresServer) {
+    stage.postgres.as_mut().unwrap().crash();
+    proxy.set(Mode::Cut);
+    let name = stage.database_name().to_owned();
+    let admin = standby.connect(&name).await.unwrap();
+    admin.batch_execute("ALTER SYSTEM SET synchronous_standby_names = ''").await.unwrap();
+    let promoted = admin.query_one("SELECT pg_promote(true, 30)", &[]).await.unwrap();
+    assert!(promoted.get::<_, bool>(0));
+    stage.db.owner = admin;
+    proxy.lead_to(local(standby.port));
+    proxy.set(Mode::Pass);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failover_to_a_synchronous_standby_loses_nothing() {
+    let _turn = TURN.lock().await;
+    let Pair { mut stage, pod, of_pod, of_standby: _of_standby, standby } = with_standby(true).await;
+    until("it is told", 20, async || pod.metric("billing_pg_synchronous_standby").await == Some(1)).await;
+    let load = stage.publisher.load();
+    until("usage is recorded", 30, async || stage.count("billing_events").await > 1_000).await;
+    fail_over(&mut stage, &of_pod, &standby).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    load.stop().await;
+    pod.until_ready().await;
+    stage.prove().await;
+    pod.stop().await;
+}
+
+/// What an asynchronous standby had not received is gone with the primary. It is named by the numbers that the stream
+/// gave: nothing else is wrong, and nothing is double.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_failover_to_an_asynchronous_standby_loses_is_named() {
+    let _turn = TURN.lock().await;
+    let Pair { mut stage, pod, of_pod, of_standby, standby } = with_standby(false).await;
+    assert_eq!(pod.metric("billing_pg_synchronous_standby").await, Some(0));
+    stage.publish(&stage.messages(1_000).await).await;
+    stage.drained().await;
+    let received = standby.connect(stage.database_name()).await.unwrap();
+    let count = "SELECT count(*) FROM billing.billing_events";
+    until("the standby has it", 20, async || received.query_one(count, &[]).await.unwrap().get::<_, i64>(0) == 1_000)
+        .await;
+    of_standby.set(Mode::Cut);
+    let unlucky = stage.messages(700).await;
+    stage.publish(&unlucky).await;
+    stage.drained().await;
+    let numbers: BTreeSet<u64> = (1_001..=1_700).collect();
+    fail_over(&mut stage, &of_pod, &standby).await;
+    pod.until_ready().await;
+    stage.publish(&stage.messages(500).await).await;
+    stage.drained().await;
+    let ledger = stage.publisher.journal.lock().await.ledger();
+    let found = check(&stage.db.owner, &ledger, stage.last_sequence().await).await;
+    let lost = unlucky.iter().map(|message| message.id).collect();
+    assert_eq!(found, Findings { lost, not_received: numbers, ..Findings::default() });
+    pod.stop().await;
+}

@@ -1,0 +1,133 @@
+//! The program itself, as one pod.
+
+use std::process::Command;
+
+use rustix::process::Signal;
+
+use crate::process::{Process, free_port, get, until};
+use crate::stage::Stage;
+
+const PASSWORD: &str = "test";
+
+/// What a pod is told; what is not said is as on the stage.
+#[derive(Clone, Default)]
+pub(crate) struct Pod {
+    database_port: Option<u16>,
+    nats_port: Option<u16>,
+    redis_urls: Option<String>,
+    batch_size: Option<u32>,
+}
+
+impl Pod {
+    pub(crate) fn database_at(mut self, port: u16) -> Self {
+        self.database_port = Some(port);
+        self
+    }
+
+    pub(crate) fn nats_at(mut self, port: u16) -> Self {
+        self.nats_port = Some(port);
+        self
+    }
+
+    pub(crate) fn redis_at(mut self, urls: &str) -> Self {
+        self.redis_urls = Some(urls.to_owned());
+        self
+    }
+
+    pub(crate) fn batch(mut self, size: u32) -> Self {
+        self.batch_size = Some(size);
+        self
+    }
+
+    /// Starts it and waits until it is ready.
+    pub(crate) async fn ready(self, stage: &Stage) -> RunningPod {
+        let pod = self.start(stage);
+        pod.until_ready().await;
+        pod
+    }
+
+    pub(crate) fn start(self, stage: &Stage) -> RunningPod {
+        let (health_port, metrics_port) = (free_port(), free_port());
+        let database = match self.database_port {
+            Some(port) => format!("postgres://127.0.0.1:{port}/{}", stage.database_name()),
+            None => stage.db.url.clone(),
+        };
+        let nats = self.nats_port.map_or_else(|| stage.nats.urls(), |port| format!("nats://127.0.0.1:{port}"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ingest"));
+        command.env_clear().envs([
+            (
+                "BILLING_LOG",
+                "debug,hyper=info,async_nats=info,actix_server=info,mio=info,fred=info,tokio_postgres=info".to_owned(),
+            ),
+            ("BILLING_DATABASE_URL", database),
+            ("BILLING_SECRET_DATABASE_WORKER_USERNAME", "billing_test_worker".to_owned()),
+            ("BILLING_SECRET_DATABASE_WORKER_PASSWORD", PASSWORD.to_owned()),
+            ("BILLING_REDIS_URLS", self.redis_urls.unwrap_or_else(|| stage.redis_urls.clone())),
+            ("BILLING_NATS_URLS", nats),
+            ("BILLING_INGEST_HTTP_ADDR", format!("127.0.0.1:{health_port}")),
+            ("BILLING_INGEST_METRICS_ADDR", format!("127.0.0.1:{metrics_port}")),
+            ("BILLING_INGEST_BATCH_SIZE", self.batch_size.unwrap_or(500).to_string()),
+        ]);
+        let process = Process::start(command, &stage.folder.path().join(format!("ingest-{health_port}.log")));
+        RunningPod { process, health_port, metrics_port }
+    }
+}
+
+pub(crate) struct RunningPod {
+    process: Process,
+    health_port: u16,
+    metrics_port: u16,
+}
+
+impl RunningPod {
+    pub(crate) async fn until_ready(&self) {
+        until("the pod is ready", 30, async || self.is_ready().await).await;
+    }
+
+    pub(crate) async fn is_ready(&self) -> bool {
+        get(self.health_port, "/health/ready").await.is_some_and(|(status, _)| status == 200)
+    }
+
+    pub(crate) async fn until_not_ready(&self) {
+        until("the pod is not ready", 30, async || {
+            get(self.health_port, "/health/ready").await.is_some_and(|(status, _)| status == 503)
+        })
+        .await;
+        self.assert_alive().await;
+    }
+
+    /// A dependency that is away is no reason to be restarted.
+    pub(crate) async fn assert_alive(&self) {
+        let live = get(self.health_port, "/health/live").await;
+        assert!(live.as_ref().is_some_and(|(status, _)| *status == 200), "{live:?}");
+    }
+
+    /// One number of `/metrics`, by the series' whole name; `None` when nobody answers.
+    pub(crate) async fn metric(&self, series: &str) -> Option<u64> {
+        let (_, text) = get(self.metrics_port, "/metrics").await?;
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
+        line.trim().parse().ok()
+    }
+
+    pub(crate) fn kill(mut self) {
+        self.process.kill();
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Asks it to stop, and expects it to do so in time and in order.
+    pub(crate) async fn stop(mut self) {
+        self.process.signal(Signal::TERM);
+        let status = self.process.end_within(20).await;
+        assert_eq!(status.code(), Some(0), "{status}");
+    }
+
+    /// The most memory that it has had, in KiB.
+    pub(crate) fn peak_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}

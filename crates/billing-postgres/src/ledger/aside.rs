@@ -1,0 +1,59 @@
+//! What a batch leaves beside the events: second publications, and messages for a person to look at.
+
+use billing_domain::AccountId;
+use billing_domain::usage::QuarantinedMessage;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::claims::{Claimant, sequence};
+use crate::session::Session;
+use crate::transaction::Failure;
+
+/// The most that is kept of a quarantined message.
+const RAW_BYTES_MAX: usize = 1 << 20;
+
+/// A second publication of a message that stands.
+pub(super) struct Duplicate {
+    pub(super) claimant: Claimant,
+    pub(super) account: AccountId,
+}
+
+/// Notes second publications, each once.
+pub(super) async fn note_duplicates(session: &Session, duplicates: &[Duplicate]) -> Result<(), Failure> {
+    if duplicates.is_empty() {
+        return Ok(());
+    }
+    let insert =
+        "INSERT INTO billing.duplicate_messages (stream_sequence, published_at, message_id, account_id, charged_at)
+            SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::uuid[], $4::uuid[], $5::timestamptz[])
+            ON CONFLICT DO NOTHING";
+    let of = |duplicate: &Duplicate| sequence(duplicate.claimant.receipt);
+    let sequences = duplicates.iter().map(of).collect::<Result<Vec<i64>, _>>()?;
+    let published: Vec<Timestamp> = duplicates.iter().map(|d| d.claimant.receipt.published_at).collect();
+    let messages: Vec<Uuid> = duplicates.iter().map(|d| d.claimant.message.0).collect();
+    let accounts: Vec<Uuid> = duplicates.iter().map(|d| d.account.0).collect();
+    let charged: Vec<Timestamp> = duplicates.iter().map(|d| d.claimant.charged_at).collect();
+    session.execute(insert, &[&sequences, &published, &messages, &accounts, &charged]).await?;
+    Ok(())
+}
+
+/// Keeps messages aside, each once.
+pub(super) async fn quarantine(session: &Session, messages: &[QuarantinedMessage<'_>]) -> Result<(), Failure> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let insert = "INSERT INTO billing.quarantined_messages
+                (stream_sequence, published_at, reason, detail, account_id, raw, raw_bytes)
+            SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::uuid[], $6::bytea[],
+                $7::bigint[])
+            ON CONFLICT DO NOTHING";
+    let sequences = messages.iter().map(|message| sequence(message.receipt)).collect::<Result<Vec<i64>, _>>()?;
+    let published: Vec<Timestamp> = messages.iter().map(|m| m.receipt.published_at).collect();
+    let reasons: Vec<&str> = messages.iter().map(|m| m.reason.name()).collect();
+    let details: Vec<&str> = messages.iter().map(|m| m.detail.as_str()).collect();
+    let accounts: Vec<Option<Uuid>> = messages.iter().map(|m| m.account.map(|account| account.0)).collect();
+    let raw: Vec<&[u8]> = messages.iter().map(|m| &m.raw[..m.raw.len().min(RAW_BYTES_MAX)]).collect();
+    let sizes: Vec<i64> = messages.iter().map(|m| i64::try_from(m.raw.len()).unwrap_or(i64::MAX)).collect();
+    session.execute(insert, &[&sequences, &published, &reasons, &details, &accounts, &raw, &sizes]).await?;
+    Ok(())
+}

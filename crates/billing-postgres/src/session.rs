@@ -1,0 +1,90 @@
+//! Connections of the hot path: the driver itself, for what the query builder beneath everything else cannot do (copying
+//! rows in, statements that stay prepared, several questions in flight). A session decides nothing about transactions.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleError, RecycleResult};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, Error, NoTls, Row, Statement};
+
+use crate::ledger::BucketIds;
+
+/// For plans that take rows in the order in which they are given: two writers must not wait for each other in a circle.
+const IN_GIVEN_ORDER: &str = "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off; \
+    SET enable_bitmapscan = off; SET enable_memoize = off; SET enable_material = off; SET plan_cache_mode = force_generic_plan; SET jit = off";
+
+/// Sessions that wait to be used.
+pub(crate) type Sessions = Pool<Opener>;
+
+/// One connection with what it remembers between transactions.
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    prepared: Mutex<HashMap<String, Statement>>,
+    pub(crate) buckets: BucketIds,
+    /// Whether a transaction may be open: such a session is of no use to anybody else.
+    open: AtomicBool,
+}
+
+impl Session {
+    /// The statement of this text, prepared once.
+    pub(crate) async fn statement(&self, sql: &str) -> Result<Statement, Error> {
+        if let Some(known) = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).get(sql) {
+            return Ok(known.clone());
+        }
+        let statement = self.client.prepare(sql).await?;
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
+    /// Runs a statement that was prepared here; the rows that it has touched.
+    pub(crate) async fn execute(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<u64, Error> {
+        let statement = self.statement(sql).await?;
+        self.client.execute(&statement, values).await
+    }
+
+    /// Asks by a statement that was prepared here.
+    pub(crate) async fn query(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
+        let statement = self.statement(sql).await?;
+        self.client.query(&statement, values).await
+    }
+
+    /// Says whether a transaction is open from now on.
+    pub(crate) fn mark_open(&self, open: bool) {
+        self.open.store(open, Ordering::Relaxed);
+    }
+}
+
+/// Opens sessions.
+pub(crate) struct Opener(pub(crate) Config);
+
+impl Manager for Opener {
+    type Type = Session;
+    type Error = Error;
+
+    async fn create(&self) -> Result<Session, Error> {
+        let (client, connection) = self.0.connect(NoTls).await?;
+        tokio::spawn(async move {
+            // Whoever waits for an answer is told as well.
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection has ended");
+            }
+        });
+        client.batch_execute(IN_GIVEN_ORDER).await?;
+        let (prepared, buckets, open) = (Mutex::default(), BucketIds::default(), AtomicBool::new(false));
+        Ok(Session { client, prepared, buckets, open })
+    }
+
+    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<Error> {
+        if session.client.is_closed() || session.open.load(Ordering::Relaxed) {
+            return Err(RecycleError::message("the connection is of no more use"));
+        }
+        Ok(())
+    }
+}
+
+/// Closes a session instead of giving it to somebody else.
+pub(crate) fn discard(session: Object<Opener>) {
+    drop(Object::take(session));
+}

@@ -1,0 +1,38 @@
+//! The contracts of the ports that store, on a real server; a database for each promise.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what a test cannot do without, it says so and ends"
+)]
+mod support;
+
+use billing_postgres::Postgres;
+use billing_testing::contracts::{self, Fresh};
+use support::TestDatabase;
+
+/// Staff are the api, with what it may do; the worker is the worker.
+async fn fresh() -> Fresh<Postgres> {
+    let db = TestDatabase::create().await;
+    Fresh { staff: db.api, worker: db.worker }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn usage_ledger() {
+    contracts::usage_ledger(fresh).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prices() {
+    contracts::prices(fresh).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts() {
+    contracts::accounts(fresh).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn corrections() {
+    contracts::corrections(fresh).await;
+}

@@ -1,0 +1,214 @@
+//! The figures, as a table for people and as JSON for programs.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::Args;
+use super::accounts::ACCOUNTS;
+use super::drain::{Drained, per_second};
+use super::latency::A_SECOND;
+
+/// Everything that was measured.
+pub(crate) struct Report {
+    setting: String,
+    pub(crate) drained: Vec<Drained>,
+    pub(crate) copied: Vec<(u64, Duration)>,
+    pub(crate) by_accounts: [Vec<Drained>; 2],
+    pub(crate) on_stored: Vec<Drained>,
+    pub(crate) with_standby: Vec<Drained>,
+    /// The bound of the histogram that holds the 95th percentile, and thousandths within 250 ms.
+    pub(crate) latency: Option<(String, u64)>,
+}
+
+/// One line of the table: what, how much, of what unit, what is wanted, and whether it holds.
+struct Line {
+    name: String,
+    value: u64,
+    /// Decimals of `value`.
+    decimals: u32,
+    unit: &'static str,
+    wanted: Option<(&'static str, bool)>,
+}
+
+impl Report {
+    pub(crate) fn new(args: &Args) -> Self {
+        let of = |what: Option<u32>| what.map_or("default".to_owned(), |number| number.to_string());
+        let setting = format!(
+            "{} messages of {} accounts, 5 operators, 1 % duplicates; {} rounds; PostgreSQL with fsync; {} NATS node(s); \
+             workers {}, batch size {}",
+            args.events,
+            args.accounts,
+            args.rounds,
+            args.nats_nodes,
+            of(args.workers),
+            of(args.batch_size)
+        );
+        Self {
+            setting,
+            drained: Vec::new(),
+            copied: Vec::new(),
+            by_accounts: [Vec::new(), Vec::new()],
+            on_stored: Vec::new(),
+            with_standby: Vec::new(),
+            latency: None,
+        }
+    }
+
+    /// The table.
+    pub(crate) fn print(&self) {
+        println!("\n{}\n", self.setting);
+        for line in self.lines() {
+            let wanted = line.wanted.map(|(text, holds)| format!("{} {text}", if holds { "✓" } else { "✗" }));
+            let value = decimal(line.value, line.decimals);
+            println!("{:<52}{value:>14} {:<22}{}", line.name, line.unit, wanted.unwrap_or_default());
+        }
+        if let Some((bound, _)) = &self.latency {
+            println!("{:<52}{bound:>14} s", format!("P95 from published to committed at {A_SECOND}/s, at most"));
+        }
+    }
+
+    /// Writes the JSON.
+    pub(crate) fn save(&self, file: &Path) -> Result<()> {
+        let lines: Vec<Value> = self
+            .lines()
+            .into_iter()
+            .map(|line| {
+                json!({ "name": line.name, "value": decimal(line.value, line.decimals), "unit": line.unit,
+                "wanted": line.wanted.map(|(text, _)| text), "holds": line.wanted.map(|(_, holds)| holds) })
+            })
+            .collect();
+        let rounds = |all: &[Drained]| all.iter().map(Drained::rate).collect::<Vec<_>>();
+        let copied: Vec<u64> = self.copied.iter().map(|(rows, took)| per_second(*rows, *took)).collect();
+        let value = json!({
+            "setting": self.setting,
+            "figures": lines,
+            "rounds": {
+                "events_per_second": rounds(&self.drained),
+                "copy_rows_per_second": copied,
+                "one_account": rounds(&self.by_accounts[0]),
+                "many_accounts": rounds(&self.by_accounts[1]),
+                "on_stored": rounds(&self.on_stored),
+                "with_standby": rounds(&self.with_standby),
+            },
+            "p95_at_most_seconds": self.latency.as_ref().map(|(bound, _)| bound),
+        });
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        }
+        let text = serde_json::to_string_pretty(&value).context("cannot encode the figures")? + "\n";
+        std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
+        println!("\n{}", file.display());
+        Ok(())
+    }
+
+    fn lines(&self) -> Vec<Line> {
+        let mut lines = Vec::new();
+        let rate = median(self.drained.iter().map(Drained::rate));
+        lines.push(figure("end to end", rate, "events/s", Some(("≥ 80,000", rate >= 80_000))));
+        let copy = median(self.copied.iter().map(|(rows, took)| per_second(*rows, *took)));
+        lines.push(figure("COPY BINARY of the same rows", copy, "rows/s", None));
+        let ratios = self.drained.iter().zip(&self.copied);
+        let ratio = median(ratios.map(|(drained, (rows, took))| ratio(drained.rate(), per_second(*rows, *took))));
+        lines.push(thousandths("ratio to COPY, in the same round", ratio, Some(("≥ 0.350", ratio >= 350))));
+        self.costs(&mut lines);
+        let [few, many] = self.by_accounts.each_ref().map(|all| median(all.iter().map(Drained::rate)));
+        if few > 0 {
+            for (accounts, rate) in ACCOUNTS.into_iter().zip([few, many]) {
+                lines.push(figure(&format!("{accounts} account(s)"), rate, "events/s", None));
+            }
+            let even = self::ratio(many, few);
+            let holds = (833..=1_200).contains(&even);
+            lines.push(thousandths("many accounts to one", even, Some(("within 20 %", holds))));
+        }
+        if let Some((_, within)) = &self.latency {
+            let name = format!("committed within 250 ms at {A_SECOND}/s");
+            lines.push(thousandths(&name, *within, Some(("≥ 0.950", *within >= 950))));
+        }
+        for (name, all, wanted, least) in [
+            ("with so many stored before, to empty", &self.on_stored, "≥ 0.800", 800),
+            ("with a synchronous standby, to without", &self.with_standby, "≥ 0.600", 600),
+        ] {
+            if !all.is_empty() {
+                let there = median(all.iter().map(Drained::rate));
+                lines.push(figure(name, there, "events/s", None));
+                let ratio = self::ratio(there, rate);
+                lines.push(thousandths(name, ratio, Some((wanted, ratio >= least))));
+            }
+        }
+        lines
+    }
+
+    fn costs(&self, lines: &mut Vec<Line>) {
+        let each = |of: fn(&Drained) -> u64| {
+            median(self.drained.iter().map(|one| of(one) * 1_000 / (one.messages / 1_000).max(1)))
+        };
+        for (name, value) in [
+            ("ingest", each(|one| one.used.ingest_ms)),
+            ("PostgreSQL", each(|one| one.used.postgres_ms)),
+            ("NATS", each(|one| one.used.nats_ms)),
+        ] {
+            lines.push(thousandths(&format!("processor time, {name}"), value, None));
+            if let Some(line) = lines.last_mut() {
+                line.unit = "s per million events";
+            }
+        }
+        let bytes = |of: fn(&Drained) -> u64| median(self.drained.iter().map(|one| of(one) / one.messages.max(1)));
+        for (name, value) in [
+            ("write-ahead log", bytes(|one| one.used.wal_bytes)),
+            ("events", bytes(|one| one.stored[0])),
+            ("indexes of events", bytes(|one| one.stored[1])),
+            ("claims", bytes(|one| one.stored[2])),
+            ("index of claims", bytes(|one| one.stored[3])),
+        ] {
+            lines.push(figure(name, value, "bytes per event", None));
+        }
+        let peak = self.drained.iter().map(|one| one.peak_kib / 1_024).max().unwrap_or_default();
+        lines.push(figure("most memory of ingest", peak, "MiB", Some(("≤ 128", peak <= 128))));
+        let ready = self.drained.iter().map(|one| one.ready_after.as_millis()).max().unwrap_or_default();
+        let ready = u64::try_from(ready).unwrap_or(u64::MAX);
+        lines.push(figure("ready after", ready, "ms", Some(("≤ 2,000", ready <= 2_000))));
+    }
+}
+
+fn figure(name: &str, value: u64, unit: &'static str, wanted: Option<(&'static str, bool)>) -> Line {
+    Line { name: name.to_owned(), value, decimals: 0, unit, wanted }
+}
+
+fn thousandths(name: &str, value: u64, wanted: Option<(&'static str, bool)>) -> Line {
+    Line { name: name.to_owned(), value, decimals: 3, unit: "", wanted }
+}
+
+fn ratio(of: u64, to: u64) -> u64 {
+    of.saturating_mul(1_000) / to.max(1)
+}
+
+fn median(values: impl Iterator<Item = u64>) -> u64 {
+    let mut values: Vec<u64> = values.collect();
+    values.sort_unstable();
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+fn decimal(value: u64, decimals: u32) -> String {
+    let scale = 10_u64.pow(decimals);
+    match decimals {
+        0 => value.to_string(),
+        _ => format!("{}.{:0>width$}", value / scale, value % scale, width = usize::try_from(decimals).unwrap_or(3)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_written_without_floats() {
+        for (value, decimals, expected) in [(80_123, 0, "80123"), (412, 3, "0.412"), (12_034, 3, "12.034")] {
+            assert_eq!(decimal(value, decimals), expected);
+        }
+        assert_eq!(median([3, 1, 2].into_iter()), 2);
+        assert_eq!(ratio(7, 20), 350);
+    }
+}
