@@ -223,6 +223,9 @@ impl Attempts {
     }
 }
 
+/// What the hot path begins a transaction with, in one flight with its first questions.
+pub(crate) const BEGIN: &str = "BEGIN";
+
 /// One attempt of the hot path. `BEGIN` is sent by the work itself, together with its first questions.
 async fn attempt_in_session<T: SessionTransaction>(
     sessions: &Sessions,

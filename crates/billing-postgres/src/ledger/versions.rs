@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
 use crate::session::Session;
-use crate::transaction::Failure;
+use crate::transaction::{BEGIN, Failure};
 
 /// A thing that pods hold in memory, at one version.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,7 +91,7 @@ pub(super) async fn begin(session: &Session) -> Result<State, Failure> {
     let (hold, state) = (session.statement(HOLD_SHARED).await?, session.statement(STATE).await?);
     let keys: [&(dyn ToSql + Sync); 2] = [&Book::Prices.lock_key(), &Book::Accounts.lock_key()];
     let (begun, held, state) = tokio::join!(
-        session.client.batch_execute("BEGIN"),
+        session.client.batch_execute(BEGIN),
         Client::execute(&session.client, &hold, &keys),
         session.client.query_one(&state, &[]),
     );

@@ -9,6 +9,8 @@
 
 mod accounts;
 mod adjustments;
+mod contracts;
+mod decks;
 mod explain;
 mod invoices;
 mod isolation;

@@ -46,7 +46,7 @@ async fn connect(config: &tokio_postgres::Config) -> Client {
 
 /// Roles are of the whole server: made once, by whichever test comes first.
 const ROLES: &str = "DO $$ DECLARE r text; BEGIN
-    PERFORM pg_advisory_lock(77);
+    PERFORM pg_advisory_xact_lock(77);
     FOREACH r IN ARRAY ARRAY['owner', 'api', 'worker'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'billing_' || r) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', 'billing_' || r);
@@ -55,7 +55,6 @@ const ROLES: &str = "DO $$ DECLARE r text; BEGIN
             EXECUTE format('CREATE ROLE %I LOGIN PASSWORD ''test'' IN ROLE %I', 'billing_test_' || r, 'billing_' || r);
         END IF;
     END LOOP;
-    PERFORM pg_advisory_unlock(77);
 END $$";
 
 fn credentials(role: &str) -> DatabaseCredentials {

@@ -40,14 +40,6 @@ pub struct MonthlyTerms {
 /// The highest monthly minimum and fee: 999,999,999,999.999999 units.
 pub const MAX_MONTHLY_AMOUNT: Micros = Micros(999_999_999_999_999_999);
 
-impl MonthlyTerms {
-    /// Whether a month without usage costs something.
-    #[must_use]
-    pub fn bills_without_usage(&self) -> bool {
-        self.minimum > Micros::ZERO || self.fee > Micros::ZERO
-    }
-}
-
 /// Why an amount on an invoice is not units × unit price. In the order in which they are evaluated.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum AdjustmentKind {

@@ -1,15 +1,8 @@
 //! The contracts of the ports that store, on a real server; a database for each promise.
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "what a test cannot do without, it says so and ends"
-)]
-mod support;
 
+use crate::support::TestDatabase;
 use billing_postgres::Postgres;
 use billing_testing::contracts::{self, Fresh};
-use support::TestDatabase;
 
 /// Staff are the api, with what it may do; the worker is the worker.
 async fn fresh() -> Fresh<Postgres> {

@@ -1,18 +1,11 @@
 //! Price decks on a real server: all or nothing, rated usage, traces, keys, and what an export brings back.
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "what a test cannot do without, it says so and ends"
-)]
-mod support;
 
+use crate::support::{TestDatabase, account, action, day, price, usage, usd};
 use billing_domain::ports::{AdminAction, ChangeOutcome, DeckStore, PriceAdmin, PriceBookStore, PriceFilter, Refusal};
 use billing_domain::pricing::deck::{CostTerms, Deck, DeckEntry, DeckLine, DeckPrice, DeckReport, LineRefusal};
 use billing_domain::pricing::{CostKey, PriceTerms};
 use billing_domain::usage::Direction;
 use billing_domain::{AccountId, DayRange, Micros, OperatorId};
-use support::{TestDatabase, account, action, day, price, usage, usd};
 use uuid::Uuid;
 
 fn line(tier: &str, operator: &str, unit_price: &str, from: &str, last: Option<&str>) -> DeckPrice {
