@@ -146,7 +146,7 @@ async fn a_rated_message_is_explained() {
             },
             "rule": "ACCOUNT_ANY",
             "reason": "account + *: first hit, nothing more specific has a price on that day",
-            "price": in_force, "changedSince": null,
+            "price": in_force, "changedSince": null, "correctedBy": null,
             "arithmetic": {
                 "text": "3 segments × 0.012000 USD = 0.036000 USD", "units": 3, "unit": "SEGMENT",
                 "unitPrice": "0.012000", "amount": "0.036000", "currency": "USD", "adjustedMonthly": false,
@@ -192,6 +192,22 @@ async fn the_pinned_price_is_the_truth_and_later_changes_are_told() {
     assert_eq!(reply.body["price"]["pricingTableId"], json!(pinned));
     let told = format!("today's prices would choose account + *, {later}");
     assert!(reply.body["changedSince"].as_str().unwrap().ends_with(&told), "{}", reply.text);
+}
+
+#[actix_web::test]
+async fn a_correction_of_the_day_is_named_and_the_message_stays() {
+    let world = World::new().await;
+    let pinned = put_price(&world, json!({})).await;
+    put_rated(&world, pinned, event(), 3, None);
+    let day = Day::of(event().charged_at).to_string();
+    let correction = json!({"pricingTableId": pinned, "effectiveFrom": day, "effectiveTo": day, "unitPrice": "0.01",
+        "reason": "typed wrongly"});
+    let made = post(&world, "/v1/admin/pricing/corrections", &correction).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let reply = ask(&world, &format!("explain?messageId={MESSAGE}")).await;
+    let named = json!({"correctionId": made.body["correctionId"], "unitPrice": "0.010000", "reason": "typed wrongly"});
+    assert_eq!(reply.body["correctedBy"], named);
+    assert_eq!(reply.body["price"]["unitPrice"], "0.012000");
 }
 
 #[actix_web::test]

@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use billing_domain::ports::{RatedFound, UsageFound, WaitingFound};
-use billing_domain::pricing::{Arithmetic, Drift, PriceEnquiry, Resolution, Rule, resolve};
+use billing_domain::pricing::{Arithmetic, Correction, Drift, PriceEnquiry, Resolution, Rule, in_force, resolve};
 use billing_domain::usage::{ReportedUsage, UnratedReason, UsageEvent};
 use billing_domain::{Day, MessageId, MoneyError};
 use serde::Serialize;
@@ -17,6 +17,9 @@ use crate::http::problem::{Kind, Problem};
 use crate::routes::call::Call;
 use crate::routes::document::{self, Operation};
 use crate::services::Store;
+
+/// No price is mended so often.
+const CORRECTIONS_MAX: u32 = 1_000;
 
 /// Why a message costs what it costs.
 #[derive(Serialize, ToSchema)]
@@ -46,6 +49,9 @@ pub(super) struct Explanation {
     /// How today's prices would decide otherwise; null: they agree.
     #[schema(required = true)]
     changed_since: Option<String>,
+    /// The correction that holds on that day: what it changes is on the account's invoices, never on the message.
+    #[schema(required = true)]
+    corrected_by: Option<CorrectedBy>,
     /// How the amount comes about; null while it waits.
     #[schema(required = true)]
     arithmetic: Option<ArithmeticView>,
@@ -58,6 +64,28 @@ pub(super) struct Explanation {
     /// What it waits for; null when it is rated.
     #[schema(required = true)]
     waits_for: Option<WaitsFor>,
+}
+
+/// What the price should have said on the message's day.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct CorrectedBy {
+    correction_id: Uuid,
+    /// Instead of the price's own; six decimals.
+    #[schema(example = "0.011500", pattern = r"^\d+\.\d{6}$")]
+    unit_price: String,
+    /// Why.
+    reason: String,
+}
+
+impl CorrectedBy {
+    fn of(correction: &Correction) -> Self {
+        Self {
+            correction_id: correction.id.0,
+            unit_price: correction.unit_price.to_string(),
+            reason: correction.reason.clone(),
+        }
+    }
 }
 
 /// A message as it was reported. What a report left out is null while it waits, and the profile's once it is rated.
@@ -140,7 +168,13 @@ pub(crate) async fn explain<S: Store>(call: Call<S>) -> Result<HttpResponse, Pro
     let message = query.finish(message)?;
     let found = call.services.run(async move |store: S| store.find_usage(message).await).await?;
     let (account, explanation) = match found.ok_or(Kind::NotFound)? {
-        UsageFound::Rated(found) => (found.event.account, Explanation::of_rated(&found)),
+        UsageFound::Rated(found) => {
+            let price = found.price.id;
+            let made = async move |store: S| store.corrections(Some(price), None, CORRECTIONS_MAX).await;
+            let corrections = call.services.run(made).await?.rows;
+            let correction = in_force(&corrections, Day::of(found.event.charged_at));
+            (found.event.account, Explanation::of_rated(&found, correction))
+        }
         UsageFound::Waiting(found) => (found.usage.account, Ok(Explanation::of_waiting(&found))),
     };
     let explanation = explanation.map_err(|error| Problem::caused(Kind::Internal, error))?;
@@ -149,7 +183,7 @@ pub(crate) async fn explain<S: Store>(call: Call<S>) -> Result<HttpResponse, Pro
 }
 
 impl Explanation {
-    fn of_rated(found: &RatedFound) -> Result<Self, MoneyError> {
+    fn of_rated(found: &RatedFound, correction: Option<&Correction>) -> Result<Self, MoneyError> {
         let RatedFound { event, price, amount, cost, prices } = found;
         let enquiry = PriceEnquiry::of(event);
         let today = resolve(prices, &enquiry);
@@ -169,6 +203,7 @@ impl Explanation {
             },
             price: Some(PriceInForce::of(price)),
             changed_since: drift.map(|drift| drift.to_string()),
+            corrected_by: correction.map(CorrectedBy::of),
             arithmetic: Some(ArithmeticView::of(&arithmetic, price)),
             cost: cost.as_ref().map(CostView::of),
             margin: Some(MarginView::of(*amount, event.currency, cost.as_ref())),
@@ -190,6 +225,7 @@ impl Explanation {
             reason: resolution.map_or_else(|| "the account is not known".to_owned(), |found| found.reason()),
             price: None,
             changed_since: None,
+            corrected_by: None,
             arithmetic: None,
             cost: None,
             margin: None,
@@ -303,6 +339,7 @@ fn example() -> Explanation {
         reason: "account + *: first hit, nothing more specific has a price on that day".into(),
         price: Some(example::price()),
         changed_since: None,
+        corrected_by: None,
         arithmetic: Some(example::arithmetic()),
         cost: Some(example::cost()),
         margin: Some(example::margin()),
