@@ -127,6 +127,10 @@ async fn what_is_usage_by_todays_rules_is_recorded_once_and_the_rest_stays() {
         let expected_again = if matches!(expected, Became(_)) { Refused(ReplayError::Resolved) } else { expected };
         assert_eq!((again, db.text(RECEIVED).await), (expected_again, after), "{name}, again");
     }
+    assert_all_is_counted_and_audited(&db).await;
+}
+
+async fn assert_all_is_counted_and_audited(db: &TestDatabase) {
     assert_eq!(db.text(RECEIVED).await, "6 recorded 1 duplicate 1 unrated 8 quarantined");
     let sequences = "SELECT count(DISTINCT sequence) FROM (SELECT stream_sequence FROM billing.message_keys UNION ALL
         SELECT stream_sequence FROM billing.duplicate_messages UNION ALL
