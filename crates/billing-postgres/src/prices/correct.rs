@@ -88,7 +88,7 @@ impl Transaction for CorrectPrice<'_> {
             return effect(connection, &correction).await;
         }
         let effect = effect(connection, self.correction).await?;
-        corrections::insert(connection, self.correction, self.action).await?;
+        corrections::insert(connection, self.correction).await?;
         insert_deltas(connection, &effect).await?;
         let subject = format!("price {}", self.correction.price);
         let detail = format!("correction {}: {}", self.correction.id, self.correction.reason);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use billing_domain::ports::{AdminAction, Page};
+use billing_domain::ports::Page;
 use billing_domain::pricing::Correction;
 use billing_domain::{CorrectionId, Micros, PriceId};
 use diesel::QueryableByName;
@@ -85,11 +85,7 @@ pub(super) async fn find(connection: &mut AsyncPgConnection, id: CorrectionId) -
     rows.as_slice().first().map(CorrectionRow::correction).transpose()
 }
 
-pub(super) async fn insert(
-    connection: &mut AsyncPgConnection,
-    correction: &Correction,
-    action: &AdminAction,
-) -> Result<(), Failure> {
+pub(super) async fn insert(connection: &mut AsyncPgConnection, correction: &Correction) -> Result<(), Failure> {
     let model = ModelColumns::of(&correction.model);
     diesel::sql_query(
         "INSERT INTO billing.price_corrections (id, price_id, days, unit_price_micros, model, steps_above,
@@ -107,8 +103,8 @@ pub(super) async fn insert(
     .bind::<Nullable<BigInt>, _>(model.package_size)
     .bind::<Nullable<BigInt>, _>(model.package_price_micros)
     .bind::<Text, _>(&correction.reason)
-    .bind::<Text, _>(&action.actor)
-    .bind::<Timestamptz, _>(columns::instant(action.at))
+    .bind::<Text, _>(&correction.created_by)
+    .bind::<Timestamptz, _>(columns::instant(correction.created_at))
     .execute(connection)
     .await?;
     Ok(())
