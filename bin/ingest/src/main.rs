@@ -8,6 +8,7 @@ mod background;
 mod catalog;
 mod commands;
 mod config;
+mod in_hand;
 mod metrics;
 mod progress;
 mod recorder;

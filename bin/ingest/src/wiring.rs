@@ -62,11 +62,12 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         // An event must not come before the partition of its month: in the default one it would stand in its way.
         first_partitions(&recorder.database, &shutdown).await;
         recall_floor(&recorder.database, &consumer).await;
-        let turn = Arc::default();
+        let (turn, in_hand) = (Arc::default(), Arc::default());
         for _ in 0..workers {
-            let (consumer, recorder, turn) = (consumer.clone(), Arc::clone(&recorder), Arc::clone(&turn));
+            let (consumer, recorder) = (consumer.clone(), Arc::clone(&recorder));
+            let (turn, in_hand) = (Arc::clone(&turn), Arc::clone(&in_hand));
             let (attached, progress) = (health.condition("events"), progress.clone());
-            tasks.spawn(Worker { consumer, recorder, turn, attached, progress, shutdown: stop() }.run());
+            tasks.spawn(Worker { consumer, recorder, turn, in_hand, attached, progress, shutdown: stop() }.run());
         }
     }
     running.set(true);

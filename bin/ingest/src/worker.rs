@@ -10,6 +10,7 @@ use billing_redis::RedisCache;
 use billing_runtime::{Backoff, Condition, Shutdown, chain};
 use tokio::sync::Mutex;
 
+use crate::in_hand::InHand;
 use crate::progress::Progress;
 use crate::recorder::Recorder;
 
@@ -22,6 +23,8 @@ pub(crate) struct Worker<T> {
     pub(crate) recorder: Arc<Recorder<Postgres, RedisCache, T>>,
     /// Shared by the workers: whose turn it is to take messages.
     pub(crate) turn: Arc<Mutex<()>>,
+    /// Shared by the workers: what each is recording.
+    pub(crate) in_hand: Arc<InHand>,
     /// Whether it can take messages.
     pub(crate) attached: Condition,
     pub(crate) progress: Progress,
@@ -95,7 +98,13 @@ impl<T: Clock + Send + Sync> Worker<T> {
 
     async fn settle(&self, in_hand: Option<(Batch, KeepAlive)>) {
         let Some((batch, keep_alive)) = in_hand else { return };
-        let recorded = self.recorder.record(&batch.deliveries(), &self.shutdown).await;
+        let mut deliveries = batch.deliveries();
+        let (held, elsewhere) = self.in_hand.hold(&mut deliveries);
+        let mut recorded = self.recorder.record(&deliveries, &self.shutdown).await;
+        drop(held);
+        if !elsewhere.is_empty() {
+            recorded = recorded && self.recorder.record(&elsewhere, &self.shutdown).await;
+        }
         drop(keep_alive);
         if recorded {
             batch.ack().await;

@@ -1,16 +1,18 @@
 //! Messages in a worker's hand: read, kept from being delivered again while they are worked on, acknowledged or given
 //! back.
 
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::Subject;
-use async_nats::jetstream::{AckKind, Context, Message};
+use async_nats::jetstream::{AckKind, Message};
+use async_nats::{Client, PublishError, Subject};
 use billing_domain::usage::Receipt;
 use billing_domain::use_cases::Delivery;
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
-use crate::decode::{TENANT_HEADER, decode};
+use crate::decode::{Names, TENANT_HEADER, decode};
 
 /// Well within the time after which a message is delivered again.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
@@ -19,8 +21,66 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Messages taken from the stream. What is dropped without a word comes again after half a minute.
 pub struct Batch {
-    context: Context,
-    messages: Vec<(Receipt, Message)>,
+    client: Client,
+    messages: Arc<Messages>,
+}
+
+/// What is needed of the messages in hand, in a few large pieces of memory: there are tens of thousands of them, and as the
+/// client delivers them each has a dozen small pieces, which other threads free in another order.
+#[derive(Default)]
+pub(crate) struct Messages {
+    all: Vec<Taken>,
+    payloads: Vec<u8>,
+    /// Where acknowledgements go, and tenants of headers.
+    texts: String,
+}
+
+/// Where a message's pieces are.
+struct Taken {
+    receipt: Receipt,
+    payload: Range<usize>,
+    reply: Range<usize>,
+    tenant: Option<Range<usize>>,
+}
+
+impl Messages {
+    /// Takes a message in; false when it does not come from a stream.
+    pub(crate) fn take(&mut self, message: &Message) -> bool {
+        let (Some(receipt), Some(reply)) = (receipt(message), &message.reply) else { return false };
+        let tenant = message.headers.as_ref().and_then(|headers| headers.get(TENANT_HEADER));
+        let reply = self.keep(reply.as_str());
+        let tenant = tenant.map(|tenant| self.keep(tenant.as_str()));
+        let start = self.payloads.len();
+        self.payloads.extend_from_slice(&message.payload);
+        self.all.push(Taken { receipt, payload: start..self.payloads.len(), reply, tenant });
+        true
+    }
+
+    fn keep(&mut self, text: &str) -> Range<usize> {
+        let start = self.texts.len();
+        self.texts.push_str(text);
+        start..self.texts.len()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// The bytes of their payloads.
+    pub(crate) fn bytes(&self) -> usize {
+        self.payloads.len()
+    }
+
+    fn delivery<'a>(&'a self, taken: &Taken, names: &mut Names) -> Delivery<'a> {
+        let raw = &self.payloads[taken.payload.clone()];
+        let tenant = taken.tenant.clone().map(|tenant| &self.texts[tenant]);
+        Delivery { receipt: taken.receipt, raw, content: decode(names, tenant, raw) }
+    }
+
+    fn replies(&self) -> impl Iterator<Item = Subject> {
+        self.all.iter().map(|taken| Subject::from(&self.texts[taken.reply.clone()]))
+    }
 }
 
 /// Keeps a batch's messages from being delivered again until it is dropped.
@@ -34,8 +94,8 @@ impl Drop for KeepAlive {
 }
 
 impl Batch {
-    pub(crate) fn new(context: Context, messages: Vec<(Receipt, Message)>) -> Self {
-        Self { context, messages }
+    pub(crate) fn new(client: Client, messages: Messages) -> Self {
+        Self { client, messages: Arc::new(messages) }
     }
 
     /// How many messages it has.
@@ -47,25 +107,25 @@ impl Batch {
     /// Whether it has none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.messages.is_empty()
+        self.len() == 0
     }
 
     /// What the messages say.
     #[must_use]
     pub fn deliveries(&self) -> Vec<Delivery<'_>> {
-        self.messages.iter().map(|(receipt, message)| delivery(*receipt, message)).collect()
+        let mut names = Names::default();
+        self.messages.all.iter().map(|taken| self.messages.delivery(taken, &mut names)).collect()
     }
 
     /// Tells the stream, from time to time, that the messages are being worked on.
     #[must_use]
     pub fn keep_alive(&self) -> KeepAlive {
-        let replies: Vec<Subject> = self.messages.iter().filter_map(|(_, message)| message.reply.clone()).collect();
-        let client = self.context.client();
+        let (client, messages) = (self.client.clone(), Arc::clone(&self.messages));
         KeepAlive(tokio::spawn(async move {
             loop {
                 tokio::time::sleep(PROGRESS_INTERVAL).await;
-                for reply in &replies {
-                    if client.publish(reply.clone(), AckKind::Progress.into()).await.is_err() {
+                for reply in messages.replies() {
+                    if client.publish(reply, AckKind::Progress.into()).await.is_err() {
                         return;
                     }
                 }
@@ -86,27 +146,21 @@ impl Batch {
     async fn answer(self, kind: AckKind) {
         let count = self.messages.len();
         let send = async {
-            for (_, message) in &self.messages {
-                message.ack_with(kind).await?;
+            for reply in self.messages.replies() {
+                self.client.publish(reply, kind.into()).await?;
             }
-            Ok::<_, async_nats::Error>(())
+            Ok::<_, PublishError>(())
         };
         match tokio::time::timeout(SEND_TIMEOUT, send).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(count, error, "answers are lost, the messages will come again"),
+            Ok(Err(error)) => tracing::warn!(count, %error, "answers are lost, the messages will come again"),
             Err(_) => tracing::warn!(count, "answers cannot be sent, the messages will come again"),
         }
     }
 }
 
-fn delivery(receipt: Receipt, message: &Message) -> Delivery<'_> {
-    let headers = message.headers.as_ref();
-    let tenant = headers.and_then(|headers| headers.get(TENANT_HEADER)).map(|value| value.as_str());
-    Delivery { receipt, raw: &message.payload, content: decode(tenant, &message.payload) }
-}
-
 /// Where the message stood; `None` when it does not come from a stream.
-pub(crate) fn receipt(message: &Message) -> Option<Receipt> {
+fn receipt(message: &Message) -> Option<Receipt> {
     let info = message.info().ok()?;
     let micros = i64::try_from(info.published.unix_timestamp_nanos().div_euclid(1_000)).ok()?;
     Some(Receipt { sequence: info.stream_sequence, published_at: Timestamp::from_microsecond(micros).ok()? })

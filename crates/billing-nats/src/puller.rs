@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 use async_nats::jetstream::consumer::{Consumer, pull};
 use async_nats::jetstream::{Context, Message};
 use async_nats::{StatusCode, Subject, Subscriber};
-use billing_domain::usage::Receipt;
 use futures::StreamExt as _;
 
-use crate::batch::{Batch, receipt};
+use crate::batch::{Batch, Messages};
 use crate::error::NatsError;
 
 /// How long a request waits on the server for the first message.
@@ -36,7 +35,7 @@ pub struct Puller {
     subscriber: Subscriber,
     batch_size: usize,
     requests: u64,
-    in_hand: Vec<(Receipt, Message)>,
+    in_hand: Messages,
     last_message: Instant,
 }
 
@@ -58,7 +57,16 @@ impl Puller {
         let inbox = client.new_inbox();
         let subscriber = client.subscribe(format!("{inbox}.*")).await?;
         let last_message = Instant::now();
-        Ok(Self { context, consumer, inbox, subscriber, batch_size, requests: 0, in_hand: Vec::new(), last_message })
+        Ok(Self {
+            context,
+            consumer,
+            inbox,
+            subscriber,
+            batch_size,
+            requests: 0,
+            in_hand: Messages::default(),
+            last_message,
+        })
     }
 
     /// The next messages, at least one, at most about the batch size. May be cancelled: what has come stays in hand.
@@ -66,7 +74,7 @@ impl Puller {
     /// # Errors
     /// [`NatsError`]: this puller is of no more use; close it and open another.
     pub async fn next_batch(&mut self) -> Result<Batch, NatsError> {
-        while self.in_hand.is_empty() {
+        while self.in_hand.len() == 0 {
             let wait = pull::BatchConfig {
                 batch: self.batch_size,
                 expires: Some(WAIT),
@@ -76,11 +84,11 @@ impl Puller {
                 ..pull::BatchConfig::default()
             };
             self.request(wait).await?;
-            if self.in_hand.is_empty() {
+            if self.in_hand.len() == 0 {
                 self.check_quiet().await?;
             }
         }
-        let bytes: usize = self.in_hand.iter().map(|(_, message)| message.message.length).sum();
+        let bytes = self.in_hand.bytes();
         let missing = self.batch_size.saturating_sub(self.in_hand.len());
         if missing > 0 && bytes < BYTES_MAX / 2 {
             let max_bytes = BYTES_MAX - bytes;
@@ -89,7 +97,7 @@ impl Puller {
             // With messages in hand a failure can wait: the next request will meet it again.
             let _unserved = self.request(linger).await;
         }
-        Ok(Batch::new(self.context.clone(), std::mem::take(&mut self.in_hand)))
+        Ok(Batch::new(self.context.client(), std::mem::take(&mut self.in_hand)))
     }
 
     /// Ends the request and gives back what is in hand, so that another worker has it at once.
@@ -103,7 +111,7 @@ impl Puller {
         };
         let drained = tokio::time::timeout(CLOSE_TIMEOUT, drain).await;
         tracing::debug!(count = self.in_hand.len(), drained = drained.is_ok(), "giving messages back");
-        Batch::new(self.context.clone(), std::mem::take(&mut self.in_hand)).give_back().await;
+        Batch::new(self.context.client(), std::mem::take(&mut self.in_hand)).give_back().await;
     }
 
     /// Asks once and takes in what comes until the request has ended.
@@ -138,10 +146,8 @@ impl Puller {
         if message.status.is_some_and(|status| status != StatusCode::OK) {
             return;
         }
-        let message = Message { message, context: self.context.clone() };
-        match receipt(&message) {
-            Some(receipt) => self.in_hand.push((receipt, message)),
-            None => tracing::warn!("a message that no stream has delivered is ignored"),
+        if !self.in_hand.take(&Message { message, context: self.context.clone() }) {
+            tracing::warn!("a message that no stream has delivered is ignored");
         }
         self.last_message = Instant::now();
     }

@@ -5,6 +5,7 @@
 //! passed over; what is known must be exactly right. No error quotes the message: it may hold personal data.
 
 mod fields;
+mod names;
 mod values;
 
 use std::borrow::Cow;
@@ -12,10 +13,11 @@ use std::borrow::Cow;
 use async_nats::header::HeaderName;
 use billing_domain::usage::{Direction, QuarantineReason, ReportedUsage};
 use billing_domain::use_cases::Unreadable;
-use billing_domain::{AccountId, Currency, MessageId, OperatorId, TenantId, Tier};
+use billing_domain::{AccountId, MessageId, TenantId};
 use uuid::Uuid;
 
 use fields::{Field, Fields};
+pub(crate) use names::Names;
 use values::Is;
 
 /// The header that names the tenant.
@@ -39,9 +41,13 @@ type Read<T> = Result<T, Fault>;
 ///
 /// # Errors
 /// [`Unreadable`], with the account when the message could be read that far.
-pub(crate) fn decode(tenant: Option<&str>, payload: &[u8]) -> Result<ReportedUsage, Unreadable> {
+pub(crate) fn decode(names: &mut Names, tenant: Option<&str>, payload: &[u8]) -> Result<ReportedUsage, Unreadable> {
     let mut account = None;
-    read(tenant, payload, &mut account).map_err(|Fault { reason, detail }| Unreadable { reason, detail, account })
+    read(names, tenant, payload, &mut account).map_err(|Fault { reason, detail }| Unreadable {
+        reason,
+        detail,
+        account,
+    })
 }
 
 /// Reads a message that was kept from long ago. Its header was not: `tenant` is the tenant that it is taken to have
@@ -50,10 +56,15 @@ pub(crate) fn decode(tenant: Option<&str>, payload: &[u8]) -> Result<ReportedUsa
 /// # Errors
 /// [`Unreadable`].
 pub fn decode_stored(tenant: Option<TenantId>, payload: &[u8]) -> Result<ReportedUsage, Unreadable> {
-    decode(tenant.map(|tenant| tenant.to_string()).as_deref(), payload)
+    decode(&mut Names::default(), tenant.map(|tenant| tenant.to_string()).as_deref(), payload)
 }
 
-fn read(tenant: Option<&str>, payload: &[u8], account: &mut Option<AccountId>) -> Read<ReportedUsage> {
+fn read(
+    names: &mut Names,
+    tenant: Option<&str>,
+    payload: &[u8],
+    account: &mut Option<AccountId>,
+) -> Read<ReportedUsage> {
     if payload.len() > PAYLOAD_BYTES_MAX {
         let detail = format!("has {} bytes, allowed are {PAYLOAD_BYTES_MAX}", payload.len());
         return Err(Fault { reason: QuarantineReason::Oversized, detail });
@@ -68,10 +79,10 @@ fn read(tenant: Option<&str>, payload: &[u8], account: &mut Option<AccountId>) -
     check_version(&fields)?;
     let header = tenant_header(tenant)?;
     match fields.text(Field::EventType)? {
-        None => charged(&fields, header),
-        Some(name) if name == DLR_TERMINAL => delivery_report(&fields, header),
+        None => charged(names, &fields, header),
+        Some(name) if name == DLR_TERMINAL => delivery_report(names, &fields, header),
         Some(name) => match name.strip_prefix(CHARGED) {
-            Some("1") => charged(&fields, header),
+            Some("1") => charged(names, &fields, header),
             Some(version) if !version.is_empty() && version.bytes().all(|digit| digit.is_ascii_digit()) => {
                 Err(unknown_version("eventType names a version that is not known"))
             }
@@ -81,7 +92,7 @@ fn read(tenant: Option<&str>, payload: &[u8], account: &mut Option<AccountId>) -
 }
 
 /// `billing.message.charged.v1`.
-fn charged(fields: &Fields<'_>, header: Option<TenantId>) -> Read<ReportedUsage> {
+fn charged(names: &mut Names, fields: &Fields<'_>, header: Option<TenantId>) -> Read<ReportedUsage> {
     let tenant = TenantId(uuid(fields, Field::TenantId)?);
     if header.is_some_and(|header| header != tenant) {
         let detail = format!("{TENANT_HEADER} and tenantId name different tenants");
@@ -92,28 +103,29 @@ fn charged(fields: &Fields<'_>, header: Option<TenantId>) -> Read<ReportedUsage>
     let direction = fields.required(Field::Direction)?;
     Ok(ReportedUsage {
         tenant: Some(tenant),
-        tier: Some(Tier::new(&tier).is(Field::AccountTier, "1 to 64 bytes of plain text")?),
+        tier: Some(names.tier(&tier).is(Field::AccountTier, "1 to 64 bytes of plain text")?),
         direction: Direction::from_name(&direction).is(Field::Direction, "MT or MO")?,
-        currency: Some(Currency::new(&currency).is(Field::Currency, "a currency of ISO 4217")?),
+        currency: Some(names.currency(&currency).is(Field::Currency, "a currency of ISO 4217")?),
         charged_at: values::instant(fields, Field::ChargedAt)?,
-        ..common(fields)?
+        ..common(names, fields)?
     })
 }
 
 /// `DLR_TERMINAL`.
-fn delivery_report(fields: &Fields<'_>, header: Option<TenantId>) -> Read<ReportedUsage> {
-    Ok(ReportedUsage { tenant: header, charged_at: values::instant(fields, Field::OccurredAt)?, ..common(fields)? })
+fn delivery_report(names: &mut Names, fields: &Fields<'_>, header: Option<TenantId>) -> Read<ReportedUsage> {
+    let charged_at = values::instant(fields, Field::OccurredAt)?;
+    Ok(ReportedUsage { tenant: header, charged_at, ..common(names, fields)? })
 }
 
 /// What both shapes say in the same way; the rest as a delivery report leaves it.
-fn common(fields: &Fields<'_>) -> Read<ReportedUsage> {
+fn common(names: &mut Names, fields: &Fields<'_>) -> Read<ReportedUsage> {
     let operator = fields.required(Field::OperatorId)?;
     Ok(ReportedUsage {
         message: MessageId(uuid(fields, Field::MessageId)?),
         tenant: None,
         account: AccountId(uuid(fields, Field::AccountId)?),
         tier: None,
-        operator: OperatorId::new(&operator).is(Field::OperatorId, "1 to 64 characters of A-Z, a-z, 0-9, _ and -")?,
+        operator: names.operator(&operator).is(Field::OperatorId, "1 to 64 characters of A-Z, a-z, 0-9, _ and -")?,
         direction: Direction::Mt,
         segments: values::segments(fields)?,
         currency: None,

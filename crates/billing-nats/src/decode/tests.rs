@@ -1,5 +1,7 @@
 //! Both shapes as producers send them, and everything that has been seen or imagined to go wrong with them.
 
+use billing_domain::{Currency, Tier};
+
 use super::*;
 
 const MESSAGE: &str = "0190d3a0-1111-7000-8000-000000000001";
@@ -25,7 +27,7 @@ fn report() -> String {
 
 /// `usage …` when it is usage, else the reason, the account and the detail.
 fn told(tenant: Option<&str>, payload: &[u8]) -> String {
-    match decode(tenant, payload) {
+    match decode(&mut Names::default(), tenant, payload) {
         Ok(usage) => {
             let tenant = usage.tenant.map_or_else(|| "-".into(), |tenant| tenant.to_string());
             let tier = usage.tier.as_ref().map_or("-", Tier::as_str);

@@ -12,6 +12,10 @@ use super::aside::{self, Duplicate};
 use super::claims::{self, Claimant, Claimants};
 use super::{events, versions, waiting};
 
+/// Two processes that hold the same ids once find what the other has claimed at the next attempt; those that meet again
+/// and again wait for each other from this attempt on.
+const CAREFUL_FROM: u32 = 3;
+
 pub(super) struct RecordBatch<'a>(pub(super) &'a UsageBatch<'a>);
 
 /// A claimant and what is behind it.
@@ -47,7 +51,7 @@ impl SessionTransaction for RecordBatch<'_> {
         if state.versions != (batch.book_version, batch.directory_version) {
             return Ok(Verdict::Rollback(RecordOutcome::Stale));
         }
-        let verdicts = claimants.claim(session, &found, attempt > 1).await?;
+        let verdicts = claimants.claim(session, &found, attempt >= CAREFUL_FROM).await?;
         let mut sorted = sort(&claimed, &all, &verdicts);
         sorted.quarantined.extend(batch.quarantined.iter().cloned());
         aside::note_duplicates(session, &sorted.duplicates).await?;
