@@ -6,6 +6,7 @@ mod auth;
 mod cli;
 mod config;
 mod http;
+mod rendering;
 mod routes;
 mod services;
 #[cfg(test)]

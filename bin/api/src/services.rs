@@ -1,11 +1,11 @@
-//! What the routes work with: the store, the documents, the clock, the token verifier. Store work runs to its end in a task of its own,
+//! What the routes work with: the store, the documents, their renderer, the clock, the token verifier. Store work runs to its end in a task of its own,
 //! so that a client that leaves never breaks a transaction off; how much runs at once is bounded.
 
 use std::sync::Arc;
 
 use billing_domain::ports::{
-    AccountAdmin, DocumentStore, InvoiceReader, InvoiceVoider, PriceAdmin, PriceCorrections, PriceDecks, PricingReader,
-    UsageReader,
+    AccountAdmin, CreditNotes, DocumentStore, InvoiceReader, InvoiceRenderer, InvoiceVoider, PriceAdmin,
+    PriceCorrections, PriceDecks, PricingReader, UsageReader,
 };
 use billing_runtime::Health;
 use jiff::Timestamp;
@@ -31,6 +31,7 @@ pub(crate) trait Store:
     + AccountAdmin
     + InvoiceReader
     + InvoiceVoider
+    + CreditNotes
     + Clone
     + Send
     + Sync
@@ -38,6 +39,8 @@ pub(crate) trait Store:
 {
     /// Where its invoices' documents are; likewise.
     type Documents: DocumentStore + Clone + Send + Sync + 'static;
+    /// What makes documents; likewise.
+    type Renderer: InvoiceRenderer + Clone + Send + Sync + 'static;
 }
 
 /// Shared by all workers.
@@ -54,6 +57,8 @@ pub(crate) struct Services<S: Store> {
     pub(crate) imports: Semaphore,
     /// Invoices' documents.
     pub(crate) documents: S::Documents,
+    /// What makes documents that are not there yet.
+    pub(crate) renderer: S::Renderer,
     store: S,
     tasks: Handle,
     work: Arc<Semaphore>,
@@ -66,7 +71,7 @@ impl<S: Store> Services<S> {
     /// When the API's document cannot be written.
     pub(crate) fn new(
         store: S,
-        documents: S::Documents,
+        (documents, renderer): (S::Documents, S::Renderer),
         verifier: Verifier,
         health: Health,
         now: fn() -> Timestamp,
@@ -74,7 +79,7 @@ impl<S: Store> Services<S> {
     ) -> Result<Self, serde_json::Error> {
         let work = Arc::new(Semaphore::new(WORK_MAX as usize));
         let imports = Semaphore::new(IMPORTS_MAX);
-        Ok(Self { verifier, health, pages: Pages::new::<S>()?, now, imports, documents, store, tasks, work })
+        Ok(Self { verifier, health, pages: Pages::new::<S>()?, now, imports, documents, renderer, store, tasks, work })
     }
 
     /// Works with the store, to the end, whether or not the caller is still waiting.

@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 
 use crate::auth::{Jwks, JwksSource, Verifier};
 use crate::config::{MigrateConfig, ServeConfig};
+use crate::rendering::LazyRenderer;
 use crate::routes::{self, DURATION};
 use crate::services::{Services, Store};
 
@@ -35,6 +36,7 @@ const DURATION_BOUNDS: &[f64] =
 
 impl Store for Postgres {
     type Documents = S3Documents;
+    type Renderer = LazyRenderer;
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -63,8 +65,8 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     let serving = health.condition("serving");
     serving.set(true);
     let conditions = [health.condition("database"), health.condition("token-keys")];
-    let services =
-        Services::new(postgres.clone(), documents, verifier, health, || SystemClock.now(), Handle::current())?;
+    let tools = (documents, LazyRenderer::new());
+    let services = Services::new(postgres.clone(), tools, verifier, health, || SystemClock.now(), Handle::current())?;
     let services = Data::new(services);
     tokio::spawn(watch_readiness(postgres, services.clone(), conditions));
 

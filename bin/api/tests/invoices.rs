@@ -229,25 +229,135 @@ async fn an_invoice_is_declared_void_once_and_its_usage_is_free() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_fifty_voids_one_wins() {
-    let (_db, service, [august, ..]) = world().await;
+async fn of_fifty_voids_one_wins_and_there_is_one_credit_note() {
+    let (db, service, [august, september, ..]) = world().await;
     let service = Arc::new(service);
-    let path = format!("/v1/admin/invoices/{august}/void");
-    let asks: Vec<_> = (0..50)
+    // Fifty that do not know of each other, and fifty times the same one.
+    for (id, key, expected) in [(august, None, [1, 49]), (september, Some("k"), [50, 0])] {
+        let path = format!("/v1/admin/invoices/{id}/void");
+        let asks: Vec<_> = (0..50)
+            .map(|_| {
+                let (service, path) = (Arc::clone(&service), path.clone());
+                tokio::spawn(async move { service.post(&service.staff(), &path, key, &json!({"reason": "x"})).await })
+            })
+            .collect();
+        let (mut statuses, mut answers) = ([0, 0], Vec::new());
+        for ask in asks {
+            match ask.await.unwrap() {
+                (200, answer) => {
+                    statuses[0] += 1;
+                    answers.push(answer);
+                }
+                (409, _) => statuses[1] += 1,
+                (status, answer) => panic!("{status}: {answer}"),
+            }
+        }
+        assert_eq!(statuses, expected);
+        assert!(answers.iter().all(|answer| *answer == answers[0]));
+    }
+    let numbers = "SELECT string_agg(number, ' ' ORDER BY number) FROM billing.credit_notes";
+    assert_eq!(db.text(numbers).await, "CN-2026-000001 CN-2026-000002");
+}
+
+/// The bytes of a credit note, or the answer.
+async fn credit_note(service: &Service, token: &str, of: InvoiceId) -> Result<Vec<u8>, (u16, Value)> {
+    let path = format!("{LIST}/{of}/download?document=credit-note");
+    let ask = service.request(Method::GET, token, &path).header("Accept", "application/pdf");
+    let answer = ask.send().await.unwrap();
+    if answer.status().is_success() { Ok(answer.bytes().await.unwrap().to_vec()) } else { Err(read(answer).await) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credit_note_is_rendered_once_and_is_the_same_for_everyone() {
+    let (db, service, [august, september, other, _]) = world().await;
+    let (staff, customer) = (service.staff(), service.customer(account(1), tenant(1)));
+    let service = Arc::new(service);
+    assert_eq!(credit_note(&service, &customer, august).await.unwrap_err().0, 404);
+    for id in [august, september, other] {
+        let path = format!("/v1/admin/invoices/{id}/void");
+        assert_eq!(service.post(&staff, &path, None, &json!({"reason": "wrong price"})).await.0, 200);
+    }
+    assert_eq!(credit_note(&service, &customer, other).await.unwrap_err().0, 404);
+    // Ten ask for it first.
+    let asks: Vec<_> = (0..10)
         .map(|_| {
-            let (service, path) = (Arc::clone(&service), path.clone());
-            tokio::spawn(async move { service.post(&service.staff(), &path, None, &json!({"reason": "x"})).await.0 })
+            let (service, customer) = (Arc::clone(&service), customer.clone());
+            tokio::spawn(async move { credit_note(&service, &customer, august).await.unwrap() })
         })
         .collect();
-    let mut answers = [0, 0];
+    let first = credit_note(&service, &staff, august).await.unwrap();
     for ask in asks {
-        match ask.await.unwrap() {
-            200 => answers[0] += 1,
-            409 => answers[1] += 1,
-            status => panic!("{status}"),
-        }
+        assert_eq!(ask.await.unwrap(), first);
     }
-    assert_eq!(answers, [1, 49]);
+    let row =
+        "SELECT s3_key, pdf_sha256, template, stored_at IS NOT NULL FROM billing.credit_notes WHERE invoice_id = $1";
+    let row = db.owner.query_one(row, &[&august.0]).await.unwrap();
+    let (key, sha256): (String, Vec<u8>) = (row.get(0), row.get(1));
+    assert_eq!((Sha256::digest(&first).as_slice(), row.get::<_, bool>(3)), (sha256.as_slice(), true));
+    assert!(row.get::<_, &str>(2).starts_with("invoice-"));
+    assert!(first.starts_with(b"%PDF-") && key.starts_with(&format!("credit-notes/{}/2026-08/", account(1))));
+    assert_eq!(documents().get(&key).await.unwrap(), Some(first.clone()));
+    let (_, place) = service.get(&customer, &format!("{LIST}/{august}/download?document=credit-note")).await;
+    let fetched = reqwest::get(place["url"].as_str().unwrap()).await.unwrap();
+    assert_eq!(fetched.bytes().await.unwrap().to_vec(), first);
+    assert_eq!(service.get(&customer, &format!("{LIST}/{august}")).await.1["creditNoteNumber"], "CN-2026-000001");
+    // Late usage and a reissue change nothing of it, nor does another pod.
+    use_in(&db, account(1), "2026-08").await;
+    let [again] = draft(&db, "2026-08").await[..] else { panic!("one is due") };
+    issue(&db, again, pdf(again)).await;
+    drop(service);
+    let service = Service::start(&db).await;
+    assert_eq!(credit_note(&service, &service.customer(account(1), tenant(1)), august).await.unwrap(), first);
+
+    // Killed after the hash was recorded: the next who asks gets the bytes with that hash.
+    let staff = service.staff();
+    let second = credit_note(&service, &staff, september).await.unwrap();
+    assert_ne!(second, first);
+    let forget = "ALTER TABLE billing.credit_notes DISABLE TRIGGER keep_issued;
+        UPDATE billing.credit_notes SET stored_at = NULL; ALTER TABLE billing.credit_notes ENABLE TRIGGER keep_issued";
+    db.owner.batch_execute(forget).await.unwrap();
+    assert_eq!(credit_note(&service, &staff, september).await.unwrap(), second);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_object_at_a_credit_note_s_key_is_refused_and_stays() {
+    let (db, service, [august, ..]) = world().await;
+    let staff = service.staff();
+    let path = format!("/v1/admin/invoices/{august}/void");
+    assert_eq!(service.post(&staff, &path, None, &json!({"reason": "x"})).await.0, 200);
+    let key = db.text("SELECT s3_key FROM billing.credit_notes").await;
+    let foreign = b"not ours".to_vec();
+    let stored = RenderedDocument { sha256: Sha256::digest(&foreign).into(), bytes: foreign.clone() };
+    assert_eq!(documents().put(&key, &stored).await.unwrap(), PutOutcome::Stored);
+    for _ in 0..2 {
+        let (status, problem) = credit_note(&service, &staff, august).await.unwrap_err();
+        assert_eq!((status, &problem["type"]), (500, &json!("/problems/internal")));
+        assert!(!problem.to_string().contains("credit-notes/"), "{problem}");
+    }
+    assert_eq!(documents().get(&key).await.unwrap(), Some(foreign));
+    assert_eq!(db.number("SELECT count(*) FROM billing.credit_notes WHERE stored_at IS NULL").await, 1);
+    assert!(service.log().contains("another object is stored at the invoice's key"), "{}", service.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_tells_what_the_reissue_comes_to() {
+    let (db, service, [august, ..]) = world().await;
+    let staff = service.staff();
+    use_in(&db, account(1), "2026-08").await;
+    let path = format!("/v1/admin/invoices/{august}/void");
+    let (status, effect) = service.post(&staff, &format!("{path}?dryRun=true"), None, &json!({"reason": "x"})).await;
+    assert_eq!(status, 200, "{effect}");
+    let usage = json!([{
+        "month": "2026-08", "currency": "USD", "messageCount": 4, "segmentCount": 8, "exactAmount": "0.100000",
+    }]);
+    assert_eq!((&effect["usage"], &effect["creditedAmount"]), (&usage, &json!("0.10")));
+    assert_eq!(effect["reissue"]["totalAmount"], json!("0.20"));
+    let nothing = "SELECT (SELECT count(*) FROM billing.credit_notes)
+        + (SELECT count(*) FROM billing.invoices WHERE status = 'VOID')";
+    assert_eq!(db.number(nothing).await, 0);
+    assert_eq!(service.post(&staff, &path, None, &json!({"reason": "x"})).await.0, 200);
+    let [again] = draft(&db, "2026-08").await[..] else { panic!("one is due") };
+    assert_eq!(service.get(&staff, &format!("{LIST}/{again}")).await.1["totalAmount"], json!("0.20"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,13 +3,15 @@
 use std::process::ExitCode;
 
 use billing_domain::{AccountId, Month};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use uuid::Uuid;
 
 /// Issues the invoices of a month.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "invoice-cron", version)]
+#[command(name = "invoice-cron", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
     /// The month to bill, YYYY-MM in UTC; it must be over [default: last month]
     #[arg(long, value_parser = month)]
     pub(crate) period: Option<Month>,
@@ -28,6 +30,17 @@ pub(crate) struct Arguments {
     /// Print the report as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What to do instead of billing.
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum Command {
+    /// List the drafts that could not be finished, and why
+    Parked {
+        /// Print them as one JSON array
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn month(text: &str) -> Result<Month, String> {
@@ -59,6 +72,10 @@ mod tests {
             (&["invoice-cron", "--period", "2026-1"], false),
             (&["invoice-cron", "--account-id", "x"], false),
             (&["invoice-cron", "--perod", "2026-10"], false),
+            (&["invoice-cron", "parked"], true),
+            (&["invoice-cron", "parked", "--json"], true),
+            (&["invoice-cron", "--period", "2026-10", "parked"], false),
+            (&["invoice-cron", "parked", "--period", "2026-10"], false),
         ] {
             assert_eq!(Arguments::try_parse_from(line).is_ok(), ok, "{line:?}");
         }

@@ -1,9 +1,12 @@
 //! The monthly run: bills every account for a month, and finishes what an earlier run left.
 //!
+//! `invoice-cron parked` lists what could not be finished.
+//!
 //! Exit code 0: everything due is done, by this run or another; 2: some accounts failed; 1: nothing could run.
 
 mod arguments;
 mod config;
+mod parked;
 mod plan;
 mod progress;
 mod report;
@@ -15,7 +18,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use arguments::Arguments;
+use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -26,7 +29,13 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return billing_runtime::report("invoice-cron", &error),
     };
-    match runtime.block_on(wiring::run(&arguments)) {
+    let done = runtime.block_on(async {
+        match &arguments.command {
+            None => wiring::run(&arguments).await,
+            Some(Command::Parked { json }) => wiring::parked(*json).await,
+        }
+    });
+    match done {
         Ok(code) => code,
         Err(error) => billing_runtime::report("invoice-cron", error.as_ref()),
     }

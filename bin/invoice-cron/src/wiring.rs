@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::arguments::Arguments;
 use crate::config::Config;
+use crate::parked;
 use crate::plan::{Plan, plan};
 use crate::progress::Progress;
 use crate::report::{Preview, Report};
@@ -55,6 +56,15 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         RunResult::Partial | RunResult::Error => ExitCode::from(SOME_FAILED),
     };
     Ok(code)
+}
+
+/// Lists what could not be finished.
+pub(crate) async fn parked(as_json: bool) -> anyhow::Result<ExitCode> {
+    let (log, config) = Config::read(Env::of_process())?;
+    billing_runtime::start_telemetry(log)?;
+    let drafts = database(&config).await?.parked().await?;
+    parked::print(&drafts, as_json, &mut std::io::stdout().lock())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn ended(outcome: &Outcome) -> RunResult {

@@ -84,6 +84,17 @@ async fn with_usage(accounts: u128) -> TestDatabase {
     db
 }
 
+/// What `parked --json` lists.
+async fn list_parked(db: &TestDatabase) -> Vec<serde_json::Value> {
+    let run = command(db, &[], "http://127.0.0.1:9");
+    let mut command = Command::new(run.get_program());
+    command.args(["parked", "--json"]).env_clear();
+    command.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = command.output().expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
 /// One FINALIZED invoice for each account, numbers without gaps, each object with the recorded hash, one event each.
 async fn assert_issued(db: &TestDatabase, accounts: i64) {
     let count = |query: &'static str| db.number(query);
@@ -198,7 +209,22 @@ async fn without_s3_invoices_stay_drafts_with_a_reason_and_a_rerun_finishes_them
     assert_eq!(db.number(parked).await, 3);
     assert_eq!(db.number("SELECT count(*) FROM billing.invoice_runs WHERE result = 'partial'").await, 1);
     let numbers = db.text("SELECT string_agg(id::text || number, ',' ORDER BY id) FROM billing.invoices").await;
+    let (since, listed) = (db.text("SELECT min(parked_at)::text FROM billing.invoices").await, list_parked(&db).await);
+    assert_eq!(listed.len(), 3);
+    for row in &listed {
+        assert!(row["reason"].as_str().unwrap().contains("put_document"), "{row}");
+        assert!(row["invoiceNumber"].as_str().unwrap().starts_with("INV-2026-"), "{row}");
+        assert!(row["parkedSince"].is_string() && row["period"] == PERIOD && row["currency"] == "USD", "{row}");
+    }
+    // Tried again in vain: since when it is parked stays, and who looks changes nothing.
+    let again = command(&db, &[], "http://127.0.0.1:9").output().expect("it runs");
+    assert_eq!(again.status.code(), Some(2), "{}", told(&again));
+    assert_eq!(
+        (db.text("SELECT min(parked_at)::text FROM billing.invoices").await, list_parked(&db).await),
+        (since, listed)
+    );
     assert_eq!(run(&db, &[]).await.status.code(), Some(0));
+    assert!(list_parked(&db).await.is_empty());
     assert_issued(&db, 3).await;
     assert_eq!(db.text("SELECT string_agg(id::text || number, ',' ORDER BY id) FROM billing.invoices").await, numbers);
 }

@@ -60,7 +60,14 @@ fn sealed(price: &Price, day: &str, segments: u32) -> Result<SealedUsage, Box<dy
 fn basis(price: &Price, usage: Vec<SealedUsage>, before: InvoicedBefore) -> InvoiceBasis {
     let group = PriceGroup { terms: price.terms.clone(), corrections: Vec::new() };
     let prices = BTreeMap::from([(price.id, group)]);
-    InvoiceBasis { currency: price.terms.currency, usage, before, prices, groups: BTreeSet::new() }
+    InvoiceBasis {
+        currency: price.terms.currency,
+        usage,
+        before,
+        prices,
+        groups: BTreeSet::new(),
+        waived: BTreeSet::new(),
+    }
 }
 
 /// What an issued invoice has asked for.

@@ -47,6 +47,10 @@ uuid_id! {
     /// One invoice, in whatever state.
     InvoiceId
 }
+uuid_id! {
+    /// One credit note, the document that cancels an issued invoice.
+    CreditNoteId
+}
 
 /// A text that cannot be an identifier.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

@@ -63,6 +63,7 @@
 //!     before: InvoicedBefore::default(),
 //!     prices: BTreeMap::from([(price.id, group)]),
 //!     groups: BTreeSet::new(),
+//!     waived: BTreeSet::new(),
 //! })?;
 //! assert_eq!(contents.lines[0].usage_month.to_string(), "2026-10");
 //! assert_eq!(contents.lines[0].exact.to_string(), "3.750000");
@@ -137,6 +138,8 @@ pub mod use_cases;
 
 pub use calendar::{CalendarError, Day, DayRange, Month};
 pub use currency::{Currency, UnknownCurrency};
-pub use ids::{AccountId, CorrectionId, CostId, IdError, InvoiceId, MessageId, OperatorId, PriceId, TenantId, Tier};
+pub use ids::{
+    AccountId, CorrectionId, CostId, CreditNoteId, IdError, InvoiceId, MessageId, OperatorId, PriceId, TenantId, Tier,
+};
 pub use money::{ExactAmount, Micros, MicrosSum, MinorAmount, MoneyError};
 pub use pricing::{OperatorCost, Price, PriceBook};

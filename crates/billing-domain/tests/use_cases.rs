@@ -5,16 +5,24 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use billing_domain::PriceBook;
-use billing_domain::ports::{Accounts, AdminAction, PriceAdmin, PriceBookCache, PriceBookStore, Snapshot, UsageLedger};
+use billing_domain::invoicing::{
+    Disposition, Invoice, InvoiceContents, InvoiceNumber, InvoiceStatus, PinnedTerms, VoidReason,
+};
+use billing_domain::ports::{
+    Accounts, AdminAction, ChangeOutcome, CreditNotes, DocumentStore, InvoiceRenderer, InvoiceVoider, PriceAdmin,
+    PriceBookCache, PriceBookStore, Snapshot, UsageLedger,
+};
 use billing_domain::usage::{
     AccountDirectory, Fingerprint, QuarantineReason, Receipt, ReportedUsage, UnratedReason, UnratedUsage,
 };
 use billing_domain::use_cases::{
-    BookSource, Delivery, Unreadable, fill_missing_costs, load_price_book, prepare_batch, rate_waiting,
+    BillingError, BookSource, Delivery, Unreadable, fill_missing_costs, issue_credit_note, load_price_book,
+    prepare_batch, rate_waiting,
 };
+use billing_domain::{AccountId, Currency, Day, InvoiceId, MinorAmount, Month, PriceBook, TenantId};
 use billing_testing::{Memory, PriceBuilder, book, cost, event, price};
 use jiff::Timestamp;
+use uuid::Uuid;
 
 /// A store in memory answers at once.
 fn ready<T>(future: impl Future<Output = T>) -> T {
@@ -164,4 +172,95 @@ fn missing_costs_are_filled_page_after_page() {
     for expected in [4_500, 0] {
         assert_eq!(ready(fill_missing_costs(&store, &directory, &book)).unwrap(), Some(expected));
     }
+}
+
+/// An invoice that was issued and is void.
+fn void(store: &Memory) -> Invoice {
+    let currency = Currency::new("USD").unwrap();
+    let day = Day::parse("2026-11-01").unwrap();
+    let total = MinorAmount { minor: 1_250, currency };
+    let issued = Invoice {
+        id: InvoiceId(Uuid::from_u128(1)),
+        tenant: TenantId(Uuid::from_u128(2)),
+        account: AccountId(Uuid::from_u128(3)),
+        currency,
+        period: Month::parse("2026-10").unwrap(),
+        status: InvoiceStatus::Finalized,
+        pinned: Some(PinnedTerms { number: InvoiceNumber::new(2026, 1), issue_date: day, due_date: day }),
+        messages: 1,
+        segments: 1,
+        subtotal: total,
+        total,
+        drafted_at: day.start(),
+        finalized_at: Some(day.start()),
+        object_key: None,
+        pdf_sha256: None,
+        replaces: None,
+        replaced_by: None,
+        voided: None,
+        credit_note: None,
+    };
+    let id = issued.id;
+    store.put_invoice(issued, InvoiceContents::default());
+    let reason = VoidReason::new("wrong price").unwrap();
+    let outcome = ready(store.void(id, &reason, Disposition::Rebill, &action())).unwrap();
+    let ChangeOutcome::Done(voided) = outcome else { panic!("{outcome:?}") };
+    voided
+}
+
+#[test]
+fn a_credit_note_is_finished_wherever_it_was_left_and_never_overwrites() {
+    for (what, recorded, stored, expected) in [
+        ("nothing was done", None, None, Ok("ours")),
+        ("recorded", Some("ours"), None, Ok("ours")),
+        ("recorded and stored", Some("ours"), Some("ours"), Ok("ours")),
+        ("recorded by another template", Some("other"), None, Err("the document renders differently than recorded")),
+        ("recorded and stored by another template", Some("other"), Some("other"), Ok("other")),
+        ("another object", None, Some("other"), Err("another object is stored at the invoice's key")),
+        ("another object, recorded", Some("ours"), Some("other"), Err("another object is stored at the invoice's key")),
+    ] {
+        let store = Memory::default();
+        let invoice = void(&store);
+        let note = ready(store.credit_note(&invoice)).unwrap().unwrap();
+        let ours = ready(store.render(ready(store.credit_note_document(&invoice)).unwrap().unwrap())).unwrap();
+        // What another version would have made of it.
+        let mut differs = ready(store.credit_note_document(&invoice)).unwrap().unwrap();
+        differs.pinned.number = InvoiceNumber::new(2026, 7);
+        let other = ready(store.render(differs)).unwrap();
+        let of = |which| if which == "ours" { &ours } else { &other };
+        if let Some(which) = recorded {
+            ready(store.record_credit_note(&invoice, "template", of(which).sha256)).unwrap();
+        }
+        if let Some(which) = stored {
+            store.put_document(&note.object_key, &of(which).bytes);
+        }
+        for _ in 0..2 {
+            let at = Timestamp::UNIX_EPOCH;
+            let finished = ready(issue_credit_note(&store, &store, &store, &invoice, at));
+            let there = ready(store.get(&note.object_key)).unwrap();
+            match (finished, expected) {
+                (Ok(Some(note)), Ok(which)) => {
+                    assert!(note.is_stored, "{what}");
+                    let expected = of(which);
+                    assert_eq!(
+                        (there, note.pdf_sha256),
+                        (Some(expected.bytes.clone()), Some(expected.sha256)),
+                        "{what}"
+                    );
+                }
+                (Err(error), Err(expected)) => {
+                    assert_eq!((error.to_string().as_str(), error.is_retryable()), (expected, false), "{what}");
+                    assert_eq!(there, stored.map(|which| of(which).bytes.clone()), "{what}: nothing is overwritten");
+                }
+                (finished, _) => panic!("{what}: {finished:?}"),
+            }
+        }
+    }
+    let store = Memory::default();
+    let standing = Invoice { id: InvoiceId(Uuid::from_u128(9)), ..void(&store) };
+    assert!(matches!(ready(issue_credit_note(&store, &store, &store, &standing, Timestamp::UNIX_EPOCH)), Ok(None)));
+    let voided = void(&Memory::default());
+    store.fail(Some(true));
+    let failed = ready(issue_credit_note(&store, &store, &store, &voided, Timestamp::UNIX_EPOCH));
+    assert!(matches!(failed, Err(BillingError::Port(error)) if error.retryable));
 }

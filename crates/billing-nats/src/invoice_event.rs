@@ -114,6 +114,7 @@ mod tests {
                 reason: "secret words".into(),
                 disposition: Disposition::Rebill,
             }),
+            credit_note: None,
         }
     }
 

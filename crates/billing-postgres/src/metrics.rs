@@ -10,7 +10,7 @@ pub(crate) const SECONDS: &str = "billing_pg_transaction_seconds";
 pub(crate) const REPLICA_FRESH: &str = "billing_pg_replica_fresh";
 
 /// Every transaction's name.
-const OPERATIONS: [&str; 68] = [
+const OPERATIONS: [&str; 74] = [
     "apply_deck",
     "begin_run",
     "change_account",
@@ -31,6 +31,7 @@ const OPERATIONS: [&str; 68] = [
     "finalize_invoice",
     "find_account",
     "find_cost",
+    "find_credit_note",
     "find_invoice",
     "find_price",
     "find_prices",
@@ -43,6 +44,7 @@ const OPERATIONS: [&str; 68] = [
     "list_costs",
     "list_gaps",
     "list_invoices",
+    "list_parked",
     "list_partitions",
     "list_prices",
     "list_quarantined",
@@ -53,6 +55,7 @@ const OPERATIONS: [&str; 68] = [
     "list_waiting_groups",
     "load_accounts",
     "load_price_book",
+    "mark_credit_note_stored",
     "mark_published",
     "move_from_default",
     "note_read",
@@ -64,10 +67,13 @@ const OPERATIONS: [&str; 68] = [
     "preview_correction",
     "preview_deck",
     "preview_invoice",
+    "preview_void",
     "purge",
     "read_accounts_version",
     "read_book_version",
+    "read_credit_note",
     "read_usage",
+    "record_credit_note",
     "record_pdf",
     "record_usage",
     "recorded_floor",

@@ -1,10 +1,17 @@
-//! The fakes of `InvoiceReader` and `InvoiceVoider`. Usage is neither released nor waived.
+//! The fakes of `InvoiceReader` and `InvoiceVoider`. Usage is neither released nor waived, and a preview tells what an
+//! invoice's lines say.
 
-use billing_domain::invoicing::{Disposition, Invoice, InvoiceContents, InvoiceStatus, VoidReason, Voided};
+use std::collections::BTreeMap;
+
+use billing_domain::invoicing::{
+    CreditNote, CreditNoteNumber, Disposition, Invoice, InvoiceContents, InvoiceStatus, Reissue, ReleasedUsage,
+    VoidEffect, VoidReason, Voided, credit_note_key,
+};
 use billing_domain::ports::{
     AdminAction, ChangeOutcome, InvoiceFilter, InvoicePage, InvoiceReader, InvoiceVoider, PortError, Refusal,
 };
-use billing_domain::{InvoiceId, Month, TenantId};
+use billing_domain::{CreditNoteId, Day, InvoiceId, MicrosSum, Month, TenantId};
+use uuid::Uuid;
 
 use crate::idempotency::{earlier, remember};
 use crate::memory::{Memory, State};
@@ -57,6 +64,38 @@ impl InvoiceVoider for Memory {
         });
         Ok(done.map_or_else(ChangeOutcome::Refused, ChangeOutcome::Done))
     }
+
+    async fn preview_void(
+        &self,
+        id: InvoiceId,
+        disposition: Disposition,
+    ) -> Result<ChangeOutcome<VoidEffect>, PortError> {
+        let state = self.open("preview_void")?;
+        let Some((invoice, contents)) = state.invoices.get(&id) else {
+            return Ok(ChangeOutcome::Refused(Refusal::NotFound));
+        };
+        if !invoice.status.can_be_voided(invoice.pinned.is_some()) {
+            return Ok(ChangeOutcome::Refused(Refusal::Ended));
+        }
+        let reissue = (disposition == Disposition::Rebill).then(|| Reissue {
+            contents: contents.clone(),
+            subtotal: invoice.subtotal,
+            total: invoice.total,
+        });
+        Ok(ChangeOutcome::Done(VoidEffect { invoice: invoice.clone(), usage: usage(contents), reissue }))
+    }
+}
+
+fn usage(contents: &InvoiceContents) -> Vec<ReleasedUsage> {
+    let mut months: BTreeMap<Month, ReleasedUsage> = BTreeMap::new();
+    for line in &contents.lines {
+        let none = ReleasedUsage { month: line.usage_month, messages: 0, segments: 0, exact: MicrosSum::ZERO };
+        let sum = months.entry(line.usage_month).or_insert(none);
+        sum.messages += line.messages;
+        sum.segments += line.segments;
+        sum.exact = MicrosSum(sum.exact.0 + line.exact.0);
+    }
+    months.into_values().collect()
 }
 
 fn matches(filter: &InvoiceFilter, invoice: &Invoice) -> bool {
@@ -76,14 +115,26 @@ fn void(
     action: &AdminAction,
     voided: impl FnOnce() -> Voided,
 ) -> Result<Invoice, Refusal> {
-    let (invoice, _) = state.invoices.get_mut(&id).ok_or(Refusal::NotFound)?;
-    if earlier(&state.keys, action)?.is_some() {
+    let State { invoices, keys, credit_notes, .. } = state;
+    let (invoice, _) = invoices.get_mut(&id).ok_or(Refusal::NotFound)?;
+    if earlier(keys, action)?.is_some() {
         return Ok(invoice.clone());
     }
     if !invoice.status.can_be_voided(invoice.pinned.is_some()) {
         return Err(Refusal::Ended);
     }
     (invoice.status, invoice.voided) = (InvoiceStatus::Void, Some(voided()));
-    remember(&mut state.keys, action, id.0);
+    if invoice.is_credited_when_void() {
+        let issue_date = Day::of(action.at);
+        let of_year = credit_notes.values().filter(|note| note.number.year() == issue_date.month().year());
+        let sequence = u32::try_from(of_year.count()).unwrap_or(u32::MAX).saturating_add(1);
+        let number = CreditNoteNumber::new(issue_date.month().year(), sequence);
+        let note = CreditNoteId(Uuid::new_v4());
+        let object_key = credit_note_key(invoice.account, invoice.period, note);
+        invoice.credit_note = Some(number);
+        let note = CreditNote { id: note, number, issue_date, object_key, pdf_sha256: None, is_stored: false };
+        credit_notes.insert(id, note);
+    }
+    remember(keys, action, id.0);
     Ok(invoice.clone())
 }

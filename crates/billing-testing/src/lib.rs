@@ -23,6 +23,7 @@ mod builders;
 mod clock;
 pub mod contracts;
 mod corrections;
+mod credit_notes;
 mod decks;
 mod documents;
 mod idempotency;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use billing_domain::invoicing::{Invoice, InvoiceContents};
+use billing_domain::invoicing::{CreditNote, Invoice, InvoiceContents};
 use billing_domain::ports::{AccountHistory, AccountProfile, AdminAction, PortError, Snapshot, WaitingUsage};
 use billing_domain::pricing::{Correction, CostKey, PriceKey};
 use billing_domain::usage::{Claim, QuarantineReason, RatedUsage, Receipt, UnratedUsage, UsageCell};
@@ -18,8 +18,8 @@ use crate::idempotency::IdempotencyKeys;
 /// share what they remember.
 ///
 /// A fake of `UsageLedger`, `Accounts`, `PriceBookStore`, `PriceBookCache`, `PriceAdmin`, `DeckStore`,
-/// `PriceCorrections`, `PricingReader`, `AccountAdmin`, `UsageReader`, `InvoiceReader`, `InvoiceVoider` and
-/// `DocumentStore`.
+/// `PriceCorrections`, `PricingReader`, `AccountAdmin`, `UsageReader`, `InvoiceReader`, `InvoiceVoider`, `CreditNotes`,
+/// `DocumentStore` and `InvoiceRenderer`.
 #[derive(Clone, Debug, Default)]
 pub struct Memory(Arc<Mutex<State>>);
 
@@ -60,6 +60,8 @@ pub(crate) struct State {
     pub(crate) books: HashMap<[u8; 32], PriceBook>,
     pub(crate) corrections: BTreeMap<Uuid, Correction>,
     pub(crate) invoices: BTreeMap<InvoiceId, (Invoice, InvoiceContents)>,
+    /// By invoice.
+    pub(crate) credit_notes: BTreeMap<InvoiceId, CreditNote>,
     pub(crate) documents: HashMap<String, Vec<u8>>,
     pub(crate) keys: IdempotencyKeys,
     pub(crate) rated_until: Option<Day>,

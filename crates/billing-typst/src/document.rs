@@ -39,6 +39,9 @@ pub struct InvoiceDocument {
     pub invoice_number: String,
     /// The number of the void invoice that this one replaces.
     pub replaces: Option<String>,
+    /// What it credits, if it is no invoice but a credit note: id, number and date are its own then, amounts are those
+    /// credited, and nothing is due.
+    pub credits: Option<Credited>,
     /// Also the creation date in the PDF's metadata.
     pub issue_date: Date,
     /// The last day for payment.
@@ -72,6 +75,17 @@ pub struct InvoiceDocument {
     /// Messages by day, for the chart. A day of the period that is missing counts 0, a day outside it is left out; no
     /// chart if this is empty or the period is longer than 62 days.
     pub daily: Vec<(Date, u64)>,
+}
+
+/// The invoice that a credit note cancels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credited {
+    /// For instance `INV-2026-000123`.
+    pub invoice_number: String,
+    /// When that was issued.
+    pub issue_date: Date,
+    /// Why it is cancelled; what is beyond 500 characters is cut off.
+    pub reason: String,
 }
 
 /// Seller or customer. Texts may be in any script; those that begin with a right-to-left letter are set right to left.

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use billing_domain::Month;
-use billing_domain::invoicing::{self, InvoiceDocument as Billed};
+use billing_domain::invoicing::{self, DocumentKind, InvoiceDocument as Billed};
 use billing_domain::ports::{InvoiceRenderer, PortError, RenderedDocument};
 use billing_domain::pricing::OperatorMatch;
 use sha2::{Digest, Sha256};
 
-use crate::{DocumentAdjustment, DocumentLine, InvoiceDocument, Locale, Party, Renderer, SetupError, TaxLine};
+use crate::{
+    Credited, DocumentAdjustment, DocumentLine, InvoiceDocument, Locale, Party, Renderer, SetupError, TaxLine,
+};
 
 const OPERATION: &str = "render_invoice";
 
@@ -47,11 +49,21 @@ fn translate(billed: &Billed) -> InvoiceDocument {
         Some(known) => Party { account_id: Some(account), ..party(known) },
         None => Party { name: account, ..Party::default() },
     };
+    let pinned = &billed.pinned;
+    let (invoice_id, invoice_number, issue_date, credits) = match &billed.kind {
+        DocumentKind::Invoice => (invoice.id.to_string(), pinned.number.to_string(), pinned.issue_date, None),
+        DocumentKind::CreditNote { id, number, issue_date, reason } => {
+            let (invoice_number, of) = (pinned.number.to_string(), pinned.issue_date.date());
+            let credited = Credited { invoice_number, issue_date: of, reason: reason.clone() };
+            (id.to_string(), number.to_string(), *issue_date, Some(credited))
+        }
+    };
     InvoiceDocument {
-        invoice_id: invoice.id.to_string(),
-        invoice_number: billed.pinned.number.to_string(),
+        invoice_id,
+        invoice_number,
         replaces: billed.replaces.map(|number| number.to_string()),
-        issue_date: billed.pinned.issue_date.date(),
+        credits,
+        issue_date: issue_date.date(),
         due_date: billed.pinned.due_date.date(),
         period_start: invoice.period.first_day().date(),
         period_end: invoice.period.last_day().date(),

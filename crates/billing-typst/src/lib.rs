@@ -18,7 +18,7 @@ mod text;
 mod view;
 mod world;
 
-pub use document::{DocumentAdjustment, DocumentLine, InvoiceDocument, Locale, Party, TaxLine};
+pub use document::{Credited, DocumentAdjustment, DocumentLine, InvoiceDocument, Locale, Party, TaxLine};
 pub use error::{RenderError, SetupError};
 pub use invoice_renderer::TypstRenderer;
 pub use renderer::{MAX_LINES, Renderer};

@@ -1,5 +1,7 @@
 //! How each locale words and writes things. Decides nothing itself: one JSON file per locale under `templates/locale`.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use billing_domain::pricing::{AdjustmentKind, ChargeUnit};
@@ -36,7 +38,24 @@ pub(crate) struct Conventions {
     messages: String,
     pub(crate) any_operator: String,
     adjustments: Adjustments,
-    pub(crate) labels: Labels,
+    labels: Labels,
+    pub(crate) credit_note: CreditNoteWords,
+}
+
+/// What a credit note says otherwise than an invoice.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreditNoteWords {
+    pub(crate) title: String,
+    /// Which invoice it credits.
+    pub(crate) credits: String,
+    pub(crate) code_alt: String,
+    label: String,
+    id: String,
+    issued: String,
+    bill_to: String,
+    amount: String,
+    charges: String,
 }
 
 /// What each kind of adjustment is called.
@@ -54,7 +73,7 @@ struct Adjustments {
 }
 
 /// The words that the template prints as they are.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Labels {
     invoice: String,
@@ -66,6 +85,7 @@ pub(crate) struct Labels {
     bill_to: String,
     amount_due: String,
     in_your_favour: String,
+    reason: String,
     daily: String,
     charges: String,
     adjustments: String,
@@ -87,6 +107,23 @@ pub(crate) struct Labels {
 }
 
 impl Conventions {
+    /// The labels of an invoice, or of a credit note.
+    pub(crate) fn labels(&self, is_credit_note: bool) -> Cow<'_, Labels> {
+        if !is_credit_note {
+            return Cow::Borrowed(&self.labels);
+        }
+        let words = &self.credit_note;
+        Cow::Owned(Labels {
+            invoice: words.label.clone(),
+            id: words.id.clone(),
+            issued: words.issued.clone(),
+            bill_to: words.bill_to.clone(),
+            amount_due: words.amount.clone(),
+            charges: words.charges.clone(),
+            ..self.labels.clone()
+        })
+    }
+
     /// What a unit price is for: `Per segment`.
     pub(crate) fn per(&self, unit: ChargeUnit) -> &str {
         match unit {

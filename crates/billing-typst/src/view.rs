@@ -2,11 +2,13 @@
 //!
 //! Decides what is said and in which words; where it stands and how it looks is the template's.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::adjustments;
 use crate::chart::{self, Chart};
-use crate::document::{DocumentLine, InvoiceDocument, Party, TaxLine};
+use crate::document::{Credited, DocumentLine, InvoiceDocument, Party, TaxLine};
 use crate::error::RenderError;
 use crate::fonts::Fonts;
 use crate::format;
@@ -23,6 +25,7 @@ const DIRECTION: Place = Place { max_chars: 16, max_word: 4_400 };
 const CHARGED: Place = Place { max_chars: 32, max_word: 6_500 };
 const TAX: Place = Place { max_chars: 80, max_word: 14_000 };
 const ID: Place = Place { max_chars: 64, max_word: 40_000 };
+const REASON: Place = Place { max_chars: 500, max_word: 50_000 };
 
 /// Longest numbers, in characters, that fit their place in one line.
 const MAX_PRICE: usize = 12;
@@ -40,7 +43,7 @@ const MAX_TAXES: usize = 20;
 #[derive(Debug, Serialize)]
 pub(crate) struct View<'a> {
     lang: &'a str,
-    labels: &'a Labels,
+    labels: Cow<'a, Labels>,
     /// Of the PDF's metadata, not printed.
     title: String,
     /// Of the PDF's metadata, not printed.
@@ -48,7 +51,10 @@ pub(crate) struct View<'a> {
     /// The seller's name at the foot of each page.
     sender: Text,
     number: Text,
+    /// Or, of a credit note, what it credits.
     replaces: Option<Text>,
+    /// Of a credit note.
+    reason: Option<Text>,
     issued: String,
     /// None if there is nothing to pay.
     due: Option<String>,
@@ -109,17 +115,20 @@ impl<'a> View<'a> {
         let total = format!("{}{NO_BREAK_SPACE}{}", currency.as_str(), format::breakable(total, MAX_TOTAL, c));
         let seller = party(&document.seller, fonts, c);
         let id = text(&document.invoice_id, ID);
-        let due = (document.total_minor > 0).then(|| format::date(document.due_date, c));
+        let credits = document.credits.as_ref();
+        let (title, code_alt) = match credits {
+            None => (&c.title, &c.code_alt),
+            Some(_) => (&c.credit_note.title, &c.credit_note.code_alt),
+        };
+        let due = (document.total_minor > 0 && credits.is_none()).then(|| format::date(document.due_date, c));
         Ok(Self {
             lang: &c.lang,
-            labels: &c.labels,
-            title: fill(&c.title, &[("number", number.as_str())]),
+            labels: c.labels(credits.is_some()),
+            title: fill(title, &[("number", number.as_str())]),
             sender: text(&document.seller.name, SENDER),
             author: seller.name.as_str().to_owned(),
-            replaces: document
-                .replaces
-                .as_deref()
-                .map(|replaced| text(&fill(&c.replaces, &[("number", replaced)]), NUMBER)),
+            replaces: reference(document, c).map(|sentence| text(&sentence, NUMBER)),
+            reason: credits.map(|credited| text(&credited.reason, REASON)),
             issued: format::date(document.issue_date, c),
             period: format::period(document.period_start, document.period_end, c),
             total,
@@ -128,17 +137,29 @@ impl<'a> View<'a> {
             payable: due.as_deref().map(|date| fill(&c.payable, &[("date", date)])),
             due,
             code: qr::svg(&document.invoice_id).ok_or_else(|| unprintable("invoice id"))?,
-            code_alt: fill(&c.code_alt, &[("id", id.as_str())]),
+            code_alt: fill(code_alt, &[("id", id.as_str())]),
             chart: chart::chart(&document.daily, document.period_start, document.period_end, c),
             sections: sections(document, fonts, c),
             adjustments: adjustments::rows(document, fonts, c),
             sums: sums(document, fonts, c),
-            in_your_favour: document.total_minor < 0,
+            in_your_favour: document.total_minor < 0 && credits.is_none(),
             number,
             currency,
             id,
         })
     }
+}
+
+/// Which other document it names: what it replaces, or of a credit note what it credits.
+fn reference(document: &InvoiceDocument, c: &Conventions) -> Option<String> {
+    let replaces = |number: &String| fill(&c.replaces, &[("number", number)]);
+    document.credits.as_ref().map_or_else(
+        || document.replaces.as_ref().map(replaces),
+        |Credited { invoice_number, issue_date, .. }| {
+            let date = format::date(*issue_date, c);
+            Some(fill(&c.credit_note.credits, &[("number", invoice_number), ("date", &date)]))
+        },
+    )
 }
 
 fn party(party: &Party, fonts: &Fonts, c: &Conventions) -> PartyView {
@@ -201,7 +222,7 @@ fn row(line: &DocumentLine, price: &str, minor_digits: u8, fonts: &Fonts, c: &Co
 
 fn sums(document: &InvoiceDocument, fonts: &Fonts, c: &Conventions) -> Vec<(Text, String)> {
     let amount = |minor| format::breakable(format::amount(minor, document.minor_digits, c), MAX_AMOUNT, c);
-    let subtotal = (Text::LeftToRight(c.labels.subtotal.clone()), amount(document.subtotal_minor));
+    let subtotal = (Text::LeftToRight(c.labels(false).subtotal.clone()), amount(document.subtotal_minor));
     let tax = |tax: &TaxLine| {
         let rate = format::plain_decimal(&tax.rate_percent, c);
         let label = fill(&c.tax, &[("label", &tax.label), ("rate", &rate)]);

@@ -9,6 +9,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use billing_domain::ports::PortError;
+use billing_domain::use_cases::BillingError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -227,6 +228,15 @@ impl From<PortError> for Problem {
     fn from(error: PortError) -> Self {
         let kind = if error.retryable { Kind::Unavailable } else { Kind::Internal };
         Self::caused(kind, error)
+    }
+}
+
+impl From<BillingError> for Problem {
+    fn from(error: BillingError) -> Self {
+        match error {
+            BillingError::Port(error) => error.into(),
+            error => Self::caused(Kind::Internal, error),
+        }
     }
 }
 

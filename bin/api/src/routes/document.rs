@@ -8,7 +8,7 @@ use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Ref, Schema, SchemaFormat, Type};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Ref, Schema, SchemaFormat, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     Components, ContentBuilder, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, Paths, RefOr, Required, Response,
@@ -118,6 +118,21 @@ impl Operation {
         let content = self.content(example);
         let response = ResponseBuilder::new().description(description).content(JSON, content).build();
         self.builder = self.builder.response(status.to_string(), response);
+        self
+    }
+
+    /// 200 with one of two objects, each with its example.
+    pub(crate) fn answers_either<A, B>(mut self, description: &str, one: &A, other: &B) -> Self
+    where
+        A: ToSchema + Serialize,
+        B: ToSchema + Serialize,
+    {
+        let either = OneOfBuilder::new().item(Ref::from_schema_name(A::name())).item(Ref::from_schema_name(B::name()));
+        let examples = [(A::name(), self.content(one)), (B::name(), self.content(other))]
+            .map(|(name, content)| (name, ExampleBuilder::new().value(content.example).build()));
+        let content = ContentBuilder::new().schema(Some(Schema::from(either))).examples_from_iter(examples).build();
+        let response = ResponseBuilder::new().description(description).content(JSON, content).build();
+        self.builder = self.builder.response("200", response);
         self
     }
 

@@ -125,7 +125,7 @@ async fn what_is_not_ours_looks_like_what_is_not_there() {
     }
     for id in invoices_that_are_not_ours(&world) {
         for uri in [format!("/v1/billing/invoices/{id}"), format!("/v1/billing/invoices/{id}/download")] {
-            for query in ["", "?unknown=1"] {
+            for query in ["", "?unknown=1", "?document=credit-note"] {
                 let reply = world.send(&Ask::get(&format!("{uri}{query}")).customer(ACCOUNT)).await;
                 assert_eq!(reply.status, 404, "{uri}");
                 bodies.push(reply.without_instance());
@@ -133,8 +133,10 @@ async fn what_is_not_ours_looks_like_what_is_not_there() {
         }
     }
     for id in ["nonsense".to_owned(), missing.to_string()] {
-        let ask = Ask::new("POST", &format!("/v1/admin/invoices/{id}/void?unknown=1")).staff();
-        bodies.push(world.send(&ask).await.without_instance());
+        for query in ["unknown=1", "dryRun=true"] {
+            let ask = Ask::new("POST", &format!("/v1/admin/invoices/{id}/void?{query}")).staff();
+            bodies.push(world.send(&ask).await.without_instance());
+        }
     }
     for resource in ["pricing", "operator-costs"] {
         for id in [foreign.to_string(), "nonsense".into(), "00000000000000000000000000000000".into(), "%00".into()] {

@@ -44,6 +44,7 @@ pub(super) fn draft(number: u32, month: &str) -> Invoice {
         replaces: None,
         replaced_by: None,
         voided: None,
+        credit_note: None,
     }
 }
 
@@ -382,6 +383,7 @@ async fn an_invoice_is_declared_void_once() {
         ("voidReason", "wrong price"),
         ("disposition", "rebill"),
         ("invoiceNumber", "INV-2026-000001"),
+        ("creditNoteNumber", "CN-2026-000001"),
     ] {
         assert_eq!(first.body[name], value, "{name}");
     }
@@ -405,6 +407,12 @@ async fn an_invoice_is_declared_void_once() {
     // What was issued is still to be seen, as what it is, and so is its document.
     let seen = world.send(&Ask::get(&format!("{LIST}/{}", id(1))).customer(ACCOUNT)).await;
     assert_eq!((seen.status, &seen.body["status"]), (200, &json!("VOID")));
+    // The credit note tells the customer why; who it was stays with staff.
+    for (name, value) in
+        [("creditNoteNumber", json!("CN-2026-000001")), ("voidReason", json!("wrong price")), ("voidedBy", Value::Null)]
+    {
+        assert_eq!(seen.body[name], value, "{name}");
+    }
     let ask = Ask::get(&format!("{LIST}/{}/download", id(1))).customer(ACCOUNT).header("Accept", "application/pdf");
     assert_eq!(world.send(&ask).await.text.as_bytes(), PDF);
 }
@@ -428,4 +436,110 @@ async fn every_field_of_a_void_is_checked() {
         assert_eq!((reply.status, reply.pointers()), (422, pointers.to_vec()), "{body}: {}", reply.text);
     }
     assert_eq!(void(&world, 1, None, &json!({"reason": "x".repeat(500), "disposition": null})).await.status, 200);
+}
+
+fn credit_note(number: u32) -> Ask {
+    Ask::get(&format!("{LIST}/{}/download?document=credit-note", id(number)))
+}
+
+#[actix_web::test]
+async fn a_credit_note_is_made_when_it_is_first_asked_for_and_the_same_ever_after() {
+    let world = World::new().await;
+    put(&world, issued(1, "2026-09"));
+    put(&world, issued(2, "2026-08"));
+    assert_eq!(void(&world, 1, None, &json!({"reason": "wrong price"})).await.status, 200);
+    let expected = "%PDF-1.7 CN-2026-000001 credits INV-2026-000001: wrong price";
+    let pdf = || credit_note(1).customer(ACCOUNT).header("Accept", "application/pdf");
+    for _ in 0..2 {
+        let reply = world.send(&pdf()).await;
+        assert_eq!((reply.status, reply.text.as_str()), (200, expected));
+        assert_eq!(reply.header("Content-Disposition"), Some("attachment; filename=\"CN-2026-000001.pdf\""));
+        let sha256: String = Sha256::digest(expected).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(reply.header("ETag"), Some(format!("\"{sha256}\"").as_str()));
+    }
+    let address = world.send(&credit_note(1).customer(ACCOUNT)).await;
+    let url = address.body["url"].as_str().unwrap();
+    assert!(url.starts_with(&format!("https://documents.test/credit-notes/{ACCOUNT}/2026-09/")), "{url}");
+    // The invoice's own document is still what is given out by default.
+    for query in ["", "?document=invoice"] {
+        let ask = Ask::get(&format!("{LIST}/{}/download{query}", id(1))).customer(ACCOUNT);
+        let reply = world.send(&ask.header("Accept", "application/pdf")).await;
+        assert_eq!(reply.text.as_bytes(), PDF, "{query}");
+    }
+    let key = url.trim_start_matches("https://documents.test/").trim_end_matches("?signature=good");
+    world.memory.put_document(key, b"%PDF-1.7 another");
+    assert_eq!(world.send(&pdf()).await.status, 500);
+}
+
+#[actix_web::test]
+async fn who_may_not_see_the_invoice_or_asks_for_none_gets_no_credit_note() {
+    let world = World::new().await;
+    for invoice in [issued(1, "2026-09"), issued(2, "2026-08"), draft_with_number(3, "2026-07"), draft(4, "2026-06")] {
+        put(&world, invoice);
+    }
+    for number in [1, 3] {
+        assert_eq!(void(&world, number, None, &json!({"reason": "x"})).await.status, 200);
+    }
+    let stranger = Uuid::from_u128(0xBB);
+    let download = |number: u32, query: &str| Ask::get(&format!("{LIST}/{}/download?{query}", id(number)));
+    for (why, ask, expected) in [
+        ("another account's", credit_note(1).customer(stranger), (404, "not-found")),
+        ("of an invoice that stands", credit_note(2).customer(ACCOUNT), (404, "not-found")),
+        ("of a draft that became void", credit_note(3).staff(), (404, "not-found")),
+        ("of a draft", credit_note(4).staff(), (404, "not-found")),
+        ("no such document", download(1, "document=receipt").staff(), (422, "invalid")),
+        ("empty", download(1, "document=").staff(), (422, "invalid")),
+        ("twice", download(1, "document=invoice&document=invoice").staff(), (422, "invalid")),
+        ("another parameter", download(1, "document=credit-note&x=1").staff(), (422, "invalid")),
+        ("ours", credit_note(1).customer(ACCOUNT), (200, "")),
+        ("staff", credit_note(1).claims(&json!({"account_id": stranger, "roles": ["platform.admin"]})), (200, "")),
+    ] {
+        let reply = world.send(&ask).await;
+        assert_eq!((reply.status, reply.problem()), expected, "{why}: {}", reply.text);
+    }
+    let noted = world.memory.noted_reads();
+    assert_eq!(noted.last().map(|read| read.what), Some("credit note document"));
+}
+
+#[actix_web::test]
+async fn a_dry_run_tells_what_a_void_would_do_and_does_nothing() {
+    let world = World::new().await;
+    put(&world, issued(1, "2026-09"));
+    put(&world, draft_with_number(2, "2026-08"));
+    let dry = async |number: u32, query: &str, body: &Value| {
+        let path = format!("/v1/admin/invoices/{}/void{query}", id(number));
+        world.send(&Ask::new("POST", &path).staff().header("Idempotency-Key", "k").json(body)).await
+    };
+    let (rebill, waive) = (json!({"reason": "x"}), json!({"reason": "x", "disposition": "waive"}));
+    let first = dry(1, "?dryRun=true", &rebill).await;
+    let usage = json!([{
+        "month": "2026-08", "currency": "USD", "messageCount": 800, "segmentCount": 1000, "exactAmount": "12.504999",
+    }]);
+    for (name, value) in [
+        ("dryRun", json!(true)),
+        ("invoiceId", json!(id(1).0)),
+        ("disposition", json!("rebill")),
+        ("creditedAmount", json!("12.50")),
+        ("usage", usage.clone()),
+    ] {
+        assert_eq!(first.body[name], value, "{name}: {}", first.text);
+    }
+    let reissue = &first.body["reissue"];
+    assert_eq!((&reissue["subtotalAmount"], &reissue["totalAmount"]), (&json!("12.50"), &json!("12.50")));
+    assert_eq!(reissue["lines"].as_array().map(Vec::len), Some(1));
+    let waived = dry(1, "?dryRun=true", &waive).await;
+    assert_eq!((&waived.body["usage"], &waived.body["reissue"]), (&usage, &Value::Null));
+    assert_eq!(dry(2, "?dryRun=true", &rebill).await.body["creditedAmount"], Value::Null);
+    for (query, body, expected) in [
+        ("?dryRun=maybe", &rebill, (422, "invalid")),
+        ("?dryRun=true&dryRun=true", &rebill, (422, "invalid")),
+        ("?dry=true", &rebill, (422, "invalid")),
+        ("?dryRun=true", &json!({}), (422, "invalid")),
+        // Neither it nor its key was used up.
+        ("?dryRun=false", &waive, (200, "")),
+        ("?dryRun=true", &waive, (409, "not-voidable")),
+    ] {
+        let reply = dry(1, query, body).await;
+        assert_eq!((reply.status, reply.problem()), expected, "{query} {body}: {}", reply.text);
+    }
 }

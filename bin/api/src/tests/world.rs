@@ -30,6 +30,7 @@ pub(super) const SUBJECT: &str = "someone";
 
 impl Store for Memory {
     type Documents = Self;
+    type Renderer = Self;
 }
 
 /// The API and what it stands on.
@@ -76,8 +77,8 @@ impl World {
         };
         let verifier = Verifier::new(keys, Issuer::NAME.into(), Issuer::AUDIENCE.into(), claims);
         let memory = Memory::default();
-        let (store, documents) = (memory.clone(), memory.clone());
-        let services = Services::new(store, documents, verifier, Health::default(), now, Handle::current()).unwrap();
+        let (store, tools) = (memory.clone(), (memory.clone(), memory.clone()));
+        let services = Services::new(store, tools, verifier, Health::default(), now, Handle::current()).unwrap();
         Self { memory, services: Data::new(services), jwks }
     }
 

@@ -1,15 +1,14 @@
-//! The invoice, its states and its number; what its document shows.
-
-use std::fmt;
+//! The invoice, its states and what its document shows.
 
 use jiff::Timestamp;
 
 use crate::pricing::{ChargeUnit, OperatorMatch};
 use crate::usage::Direction;
-use crate::{AccountId, Currency, Day, InvoiceId, Micros, MinorAmount, Month, TenantId};
+use crate::{AccountId, CreditNoteId, Currency, Day, InvoiceId, Micros, MinorAmount, Month, TenantId};
 
 use super::customer::LanguageTag;
 use super::lines::{Adjustment, InvoiceLine};
+use super::number::{CreditNoteNumber, InvoiceNumber};
 use super::tax::TaxLine;
 use super::void::Disposition;
 
@@ -42,56 +41,6 @@ impl InvoiceStatus {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.name() == name)
-    }
-}
-
-/// A text that is no invoice number.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("not an invoice number such as INV-2026-000123")]
-pub struct NumberError;
-
-/// `INV-2026-000123`: one gapless series per installation and year of issue.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct InvoiceNumber {
-    year: i16,
-    sequence: u32,
-}
-
-impl InvoiceNumber {
-    /// The series that invoices are numbered in.
-    pub const SERIES: &'static str = "INV";
-
-    /// The `sequence`-th invoice, from 1, issued in a year.
-    #[must_use]
-    pub fn new(year: i16, sequence: u32) -> Self {
-        Self { year, sequence }
-    }
-
-    /// # Errors
-    /// [`NumberError`] unless the text is what [`InvoiceNumber`] prints.
-    pub fn parse(text: &str) -> Result<Self, NumberError> {
-        let (year, sequence) = text.strip_prefix("INV-").and_then(|rest| rest.split_once('-')).ok_or(NumberError)?;
-        let number =
-            Self { year: year.parse().map_err(|_| NumberError)?, sequence: sequence.parse().map_err(|_| NumberError)? };
-        if number.to_string() == text { Ok(number) } else { Err(NumberError) }
-    }
-
-    /// The year of issue.
-    #[must_use]
-    pub fn year(self) -> i16 {
-        self.year
-    }
-
-    /// From 1, without gaps.
-    #[must_use]
-    pub fn sequence(self) -> u32 {
-        self.sequence
-    }
-}
-
-impl fmt::Display for InvoiceNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{:04}-{:06}", Self::SERIES, self.year, self.sequence)
     }
 }
 
@@ -156,6 +105,8 @@ pub struct Invoice {
     pub replaced_by: Option<InvoiceId>,
     /// When, by whom, why, and what became of its usage.
     pub voided: Option<Voided>,
+    /// The number of the document that cancels it, once it was issued and is void.
+    pub credit_note: Option<CreditNoteNumber>,
 }
 
 /// How an invoice became void.
@@ -195,12 +146,32 @@ pub struct DocumentAdjustment {
     pub unit: ChargeUnit,
 }
 
+/// What a document is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DocumentKind {
+    /// The invoice itself.
+    Invoice,
+    /// What cancels it: the same lines, taxes and amounts, with the same signs, are credited.
+    CreditNote {
+        /// Its own.
+        id: CreditNoteId,
+        /// Of its own series.
+        number: CreditNoteNumber,
+        /// The UTC day on which the invoice was declared void.
+        issue_date: Day,
+        /// Why, in the words of who declared the invoice void.
+        reason: String,
+    },
+}
+
 /// Everything that a document shows. The same value gives the same bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InvoiceDocument {
+    /// What it is.
+    pub kind: DocumentKind,
     /// The invoice.
     pub invoice: Invoice,
-    /// Number and dates.
+    /// Number and dates of the invoice.
     pub pinned: PinnedTerms,
     /// As it was when the number was given.
     pub seller: Party,
@@ -224,24 +195,4 @@ pub struct InvoiceDocument {
 #[must_use]
 pub fn object_key(account: AccountId, period: Month, invoice: InvoiceId) -> String {
     format!("invoices/{account}/{period}/{invoice}.pdf")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_read_as_they_print() {
-        assert_eq!(InvoiceNumber::new(2026, 123).to_string(), "INV-2026-000123");
-        for (text, ok) in [
-            ("INV-2026-000123", true),
-            ("INV-2026-1234567", true),
-            ("INV-2026-123", false),
-            ("INV-2026-0000123", false),
-            ("CN-2026-000123", false),
-            ("INV-2026", false),
-        ] {
-            assert_eq!(InvoiceNumber::parse(text).is_ok(), ok, "{text}");
-        }
-    }
 }

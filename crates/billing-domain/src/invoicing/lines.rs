@@ -3,12 +3,13 @@
 //! Every amount is "round(due for all of the month so far) − what was invoiced before" (rules.md, "From usage to
 //! invoice", 4). So however a month's usage is split over invoices, voided and issued again, the sum ends at one cent.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::tax::TaxLine;
 use crate::pricing::{AdjustmentKind, Correction, PriceTerms, Stage, month_stages};
 use crate::usage::{BucketKey, BucketSums, Direction};
-use crate::{Currency, Day, MicrosSum, MinorAmount, MoneyError, Month, OperatorId, PriceId};
+use crate::{Currency, Day, Micros, MicrosSum, MinorAmount, MoneyError, Month, OperatorId, PriceId};
 
 /// One line: a month's usage of one operator and direction at one price.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -97,6 +98,8 @@ pub struct InvoiceBasis {
     pub prices: BTreeMap<PriceId, PriceGroup>,
     /// Months and prices to adjust although no new usage names them: corrected ones, fees and minimums.
     pub groups: BTreeSet<(Month, PriceId)>,
+    /// Months whose own invoice was waived: minimum and fee were waived with it, and are asked of no later usage.
+    pub waived: BTreeSet<Month>,
 }
 
 /// What an invoice is made of, in the order in which it is printed.
@@ -196,10 +199,15 @@ fn adjust(
     adjustments: &mut Vec<Adjustment>,
 ) -> Result<(), MoneyError> {
     let Some(PriceGroup { terms, corrections }) = basis.prices.get(&price) else { return Ok(()) };
+    let mut terms = Cow::Borrowed(terms);
+    if basis.waived.contains(&usage_month) {
+        let monthly = &mut terms.to_mut().monthly;
+        (monthly.minimum, monthly.fee) = (Micros::ZERO, Micros::ZERO);
+    }
     let units = group.units.values().try_fold(0_u64, |sum, units| sum.checked_add(*units));
     let units = units.ok_or(MoneyError::Overflow)?;
     let mut total = group.list;
-    for Stage { kind, after } in month_stages(terms, corrections, usage_month, &group.units)? {
+    for Stage { kind, after } in month_stages(&terms, corrections, usage_month, &group.units)? {
         let after = after.round_to_minor(basis.currency)?;
         let due = after.minus(total)?;
         total = after;

@@ -1,21 +1,25 @@
 //! From usage to invoice: which months are due, what the lines are, what an invoice may become.
 
+mod credit_note;
 mod customer;
 mod invoice;
 mod lines;
+mod number;
 mod plan;
 mod tax;
 mod void;
 
+pub use credit_note::{CreditNote, credit_note_key};
 pub use customer::{ADDRESS_LINES_MAX, LanguageTag, PartyError, PartyVersion, TAX_RATES_MAX, party_line, party_tax_id};
 pub use invoice::{
-    DocumentAdjustment, DocumentLine, Invoice, InvoiceDocument, InvoiceNumber, InvoiceStatus, NumberError, Party,
-    PinnedTerms, Voided, object_key,
+    DocumentAdjustment, DocumentKind, DocumentLine, Invoice, InvoiceDocument, InvoiceStatus, Party, PinnedTerms,
+    Voided, object_key,
 };
 pub use lines::{
     Adjustment, AdjustmentKey, InvoiceBasis, InvoiceContents, InvoiceLine, InvoicedBefore, LineKey, PriceGroup,
     SealedUsage, compose, month_total,
 };
+pub use number::{CreditNoteNumber, InvoiceNumber, NumberError};
 pub use plan::{DraftPlan, plan};
 pub use tax::{Percentage, TaxError, TaxLine, TaxRate, taxes, total};
-pub use void::{Disposition, VoidReason, VoidReasonError};
+pub use void::{Disposition, Reissue, ReleasedUsage, VoidEffect, VoidReason, VoidReasonError};

@@ -1,6 +1,9 @@
 //! Declaring an invoice void: why, and what becomes of its usage.
 
-use super::invoice::InvoiceStatus;
+use crate::{MicrosSum, MinorAmount, Month};
+
+use super::invoice::{Invoice, InvoiceStatus};
+use super::lines::InvoiceContents;
 
 /// What becomes of a void invoice's usage.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -29,12 +32,47 @@ impl Disposition {
     }
 }
 
+/// What declaring an invoice void would do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VoidEffect {
+    /// As it stands.
+    pub invoice: Invoice,
+    /// What would be released, or never be billed, by month.
+    pub usage: Vec<ReleasedUsage>,
+    /// What the next run would issue in its place, as of now; `None` when it is waived, or would come to nothing.
+    pub reissue: Option<Reissue>,
+}
+
+/// Usage of one month that an invoice has sealed, in the invoice's currency.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReleasedUsage {
+    /// When it was used.
+    pub month: Month,
+    /// Messages.
+    pub messages: u64,
+    /// Their segments.
+    pub segments: u64,
+    /// What they cost by their prices, unrounded.
+    pub exact: MicrosSum,
+}
+
+/// The invoice that would stand for a void one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reissue {
+    /// Lines, adjustments and taxes.
+    pub contents: InvoiceContents,
+    /// The sum of its lines and adjustments.
+    pub subtotal: MinorAmount,
+    /// Subtotal and taxes.
+    pub total: MinorAmount,
+}
+
 /// A text that is no reason.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("a reason has 1 to 500 characters, not only spaces, and no control characters")]
 pub struct VoidReasonError;
 
-/// Why an invoice is void: 1 to 500 characters.
+/// Why an invoice is void: 1 to 500 characters. Its credit note shows it, so the customer reads it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VoidReason(String);
 
@@ -63,6 +101,15 @@ impl InvoiceStatus {
             Self::Draft => has_number,
             Self::Void => false,
         }
+    }
+}
+
+impl Invoice {
+    /// Whether a credit note goes with declaring it void: when it was issued. A draft with a number was never sent, so there
+    /// is nothing that a document would have to take back; its number is accounted for by the void invoice itself.
+    #[must_use]
+    pub fn is_credited_when_void(&self) -> bool {
+        self.finalized_at.is_some()
     }
 }
 

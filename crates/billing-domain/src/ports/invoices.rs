@@ -6,7 +6,9 @@ use std::future::Future;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::invoicing::{Disposition, Invoice, InvoiceContents, InvoiceDocument, InvoiceStatus, Party, VoidReason};
+use crate::invoicing::{
+    Disposition, Invoice, InvoiceContents, InvoiceDocument, InvoiceNumber, InvoiceStatus, Party, VoidEffect, VoidReason,
+};
 use crate::{AccountId, Currency, Day, InvoiceId, Month, TenantId};
 
 use super::{AdminAction, ChangeOutcome, PortError};
@@ -81,6 +83,25 @@ pub enum FinalizeOutcome {
     Finalized,
     /// It was declared void meanwhile.
     Void,
+}
+
+/// A draft that could not be finished.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ParkedDraft {
+    /// Which.
+    pub invoice: InvoiceId,
+    /// Whose.
+    pub account: AccountId,
+    /// For which month.
+    pub period: Month,
+    /// In which.
+    pub currency: Currency,
+    /// `None` while it has none.
+    pub number: Option<InvoiceNumber>,
+    /// When it was parked first; `None` when that was not noted yet.
+    pub since: Option<Timestamp>,
+    /// Why it was parked last.
+    pub reason: String,
 }
 
 /// What a run of the cron did.
@@ -169,8 +190,16 @@ pub trait InvoiceStore {
         at: Timestamp,
     ) -> impl Future<Output = Result<FinalizeOutcome, PortError>> + Send;
 
-    /// Notes why a draft could not be finished.
-    fn park(&self, invoice: InvoiceId, reason: &str) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Notes why a draft could not be finished, and since when.
+    fn park(
+        &self,
+        invoice: InvoiceId,
+        reason: &str,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Drafts that could not be finished, oldest month first.
+    fn parked(&self) -> impl Future<Output = Result<Vec<ParkedDraft>, PortError>> + Send;
 
     /// Notes that a run began.
     fn begin_run(&self, run: Uuid, period: Month, at: Timestamp) -> impl Future<Output = Result<(), PortError>> + Send;
@@ -235,7 +264,8 @@ pub trait InvoiceReader {
 pub trait InvoiceVoider {
     /// Declares an invoice void and releases or waives its usage: its sums are added to the open bucket of the same
     /// key, or become it, and the old buckets stay as its history. Refused with `Ended` unless
-    /// [`InvoiceStatus::can_be_voided`]; of many at once, one wins.
+    /// [`InvoiceStatus::can_be_voided`]; of many at once, one wins. Its credit note is written with it, numbered and
+    /// dated, if [`Invoice::is_credited_when_void`].
     fn void(
         &self,
         id: InvoiceId,
@@ -243,6 +273,13 @@ pub trait InvoiceVoider {
         disposition: Disposition,
         action: &AdminAction,
     ) -> impl Future<Output = Result<ChangeOutcome<Invoice>, PortError>> + Send;
+
+    /// What [`Self::void`] would do now, refused alike; nothing is written.
+    fn preview_void(
+        &self,
+        id: InvoiceId,
+        disposition: Disposition,
+    ) -> impl Future<Output = Result<ChangeOutcome<VoidEffect>, PortError>> + Send;
 }
 
 /// What an outbox entry tells.

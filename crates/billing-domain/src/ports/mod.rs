@@ -6,6 +6,7 @@ mod account_admin;
 mod accounts;
 mod clock;
 mod corrections;
+mod credit_notes;
 mod decks;
 mod documents;
 mod error;
@@ -26,12 +27,13 @@ pub use account_admin::{
 pub use accounts::Accounts;
 pub use clock::Clock;
 pub use corrections::{CorrectionDelta, CorrectionEffect, PriceCorrections};
+pub use credit_notes::CreditNotes;
 pub use decks::{DeckStore, PriceDecks};
 pub use documents::{DocumentStore, InvoiceRenderer, PutOutcome, RenderedDocument};
 pub use error::PortError;
 pub use invoices::{
     Billable, DraftOutcome, DraftRequest, FinalizeOutcome, InvoiceEventKind, InvoiceFilter, InvoicePage, InvoiceReader,
-    InvoiceStore, InvoiceVoider, Outbox, OutboxEntry, PinRequest, RunCounts, RunResult, RunTotals,
+    InvoiceStore, InvoiceVoider, Outbox, OutboxEntry, ParkedDraft, PinRequest, RunCounts, RunResult, RunTotals,
 };
 pub use ledger::{RecordOutcome, Recorded, RerateOutcome, UncostedUsage, UsageLedger, WaitingUsage};
 pub use partitions::{DetachOutcome, EventPartition, EventPartitions};

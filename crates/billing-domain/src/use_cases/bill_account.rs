@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::invoicing::{DraftPlan, Party, plan};
 use crate::ports::{
     Billable, Clock, DocumentStore, DraftOutcome, DraftRequest, FinalizeOutcome, InvoiceRenderer, InvoiceStore,
-    PinRequest, PortError, PutOutcome,
+    PinRequest, PortError, PutOutcome, RenderedDocument,
 };
 use crate::{Day, InvoiceId, Month};
 
@@ -30,7 +30,7 @@ pub enum Finished {
     Elsewhere,
 }
 
-/// Why an invoice stays a DRAFT.
+/// Why an invoice stays a DRAFT, or a credit note without its document.
 #[derive(Debug, thiserror::Error)]
 pub enum BillingError {
     /// Storing, rendering or remembering failed.
@@ -96,7 +96,7 @@ pub async fn finish_invoice(
     let result = finish(store, renderer, documents, clock, terms, invoice).await;
     if let Err(error) = &result {
         // The reason is a help; that it could not be noted must not hide it.
-        let _unnoted = store.park(invoice, &error.to_string()).await;
+        let _unnoted = store.park(invoice, &error.to_string(), clock.now()).await;
     }
     result
 }
@@ -115,19 +115,29 @@ async fn finish<R: InvoiceRenderer>(
     let pin = PinRequest { issue_date, due_date, seller: terms.seller.clone(), template: R::TEMPLATE };
     let Some(document) = store.pin(invoice, &pin).await? else { return Ok(Finished::Elsewhere) };
     let key = crate::invoicing::object_key(document.invoice.account, document.invoice.period, invoice);
-    let mut rendered = renderer.render(document).await?;
+    let rendered = renderer.render(document).await?;
     let recorded = store.record_pdf(invoice, rendered.sha256).await?;
-    if recorded != rendered.sha256 {
-        // Only bytes with the recorded hash may be issued; an earlier run may have stored them.
-        rendered.bytes = documents.get(&key).await?.ok_or(BillingError::RendersDifferently)?;
-        rendered.sha256 = recorded;
-    }
-    match documents.put(&key, &rendered).await? {
-        PutOutcome::Stored => {}
-        PutOutcome::OtherObject => return Err(BillingError::OtherObject),
-    }
+    keep(documents, &key, rendered, recorded).await?;
     match store.finalize(invoice, clock.now()).await? {
         FinalizeOutcome::Finalized => Ok(Finished::Issued(invoice)),
         FinalizeOutcome::Void => Ok(Finished::Elsewhere),
+    }
+}
+
+/// Stores a document that has been rendered, at a key that only it may have: only bytes with the recorded hash, which an
+/// earlier attempt may have recorded, and stored.
+pub(super) async fn keep(
+    documents: &impl DocumentStore,
+    key: &str,
+    mut rendered: RenderedDocument,
+    recorded: [u8; 32],
+) -> Result<(), BillingError> {
+    if recorded != rendered.sha256 {
+        rendered.bytes = documents.get(key).await?.ok_or(BillingError::RendersDifferently)?;
+        rendered.sha256 = recorded;
+    }
+    match documents.put(key, &rendered).await? {
+        PutOutcome::Stored => Ok(()),
+        PutOutcome::OtherObject => Err(BillingError::OtherObject),
     }
 }

@@ -2,6 +2,7 @@
 
 mod bill_account;
 mod change_account;
+mod issue_credit_note;
 mod load_price_book;
 mod query_usage;
 mod rate_waiting;
@@ -10,6 +11,7 @@ mod replay_quarantined;
 
 pub use bill_account::{BillingError, Finished, IssueTerms, draft_invoice, due, finish_invoice};
 pub use change_account::{NewVersions, next_versions};
+pub use issue_credit_note::issue_credit_note;
 pub use load_price_book::{BookSource, load_price_book};
 pub use query_usage::{QueryError, query_usage};
 pub use rate_waiting::{Swept, fill_missing_costs, rate_waiting};

@@ -10,7 +10,7 @@ use billing_domain::usage::BucketSums;
 use billing_domain::{MinorAmount, Month, PriceId};
 use diesel::QueryableByName;
 use diesel::data_types::PgDate;
-use diesel::sql_types::{Array, BigInt, Bool, Date, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Date, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
@@ -60,14 +60,14 @@ pub(super) async fn read(
 ) -> Result<InvoiceBasis, Failure> {
     let usage = usage(connection, request, is_preview).await?;
     let before = before(connection, request).await?;
-    let groups = due_without_usage(connection, request).await?;
+    let (groups, waived) = due_without_usage(connection, request).await?;
     let mut ids: BTreeSet<PriceId> = usage.iter().map(|usage| usage.key.price).collect();
     ids.extend(groups.iter().map(|(_, price)| *price));
     let prices = prices::by_id(connection, &ids).await?;
     let mut corrections = prices::corrections_of(connection, &ids).await?;
     let group = |(id, terms)| (id, PriceGroup { terms, corrections: corrections.remove(&id).unwrap_or_default() });
     let prices = prices.into_iter().map(group).collect();
-    Ok(InvoiceBasis { currency: request.currency, usage, before, prices, groups })
+    Ok(InvoiceBasis { currency: request.currency, usage, before, prices, groups, waived })
 }
 
 #[derive(QueryableByName)]
@@ -133,14 +133,15 @@ async fn before(connection: &mut AsyncPgConnection, request: &DraftRequest) -> R
         format!(
             "SELECT {columns}, sum(amount_minor)::bigint AS amount
             FROM billing.{table} JOIN billing.invoices i ON i.id = invoice_id
-            WHERE i.account_id = $1 AND i.currency = $2 AND i.status <> 'VOID' AND usage_month = ANY($3 || $4)
+            WHERE i.account_id = $1 AND i.currency = $2 AND i.status <> 'VOID' AND i.id <> $5
+                AND usage_month = ANY($3 || $4)
             GROUP BY {columns}"
         )
     };
     let lines = bind(from("invoice_lines", "usage_month, operator_id, direction, price_id"), request);
-    let lines: Vec<LineRow> = lines.load(connection).await?;
+    let lines: Vec<LineRow> = lines.bind::<SqlUuid, _>(request.id.0).load(connection).await?;
     let adjustments = bind(from("invoice_adjustments", "usage_month, price_id, kind"), request);
-    let adjustments: Vec<AdjustmentRow> = adjustments.load(connection).await?;
+    let adjustments: Vec<AdjustmentRow> = adjustments.bind::<SqlUuid, _>(request.id.0).load(connection).await?;
     let minor = |minor| MinorAmount { minor, currency: request.currency };
     let mut before = InvoicedBefore::default();
     for row in lines {
@@ -173,17 +174,19 @@ pub(super) fn bears_fee() -> String {
     )
 }
 
-/// Months and prices that are due although no usage may name them: corrections that wait, fees and minimums.
+/// Months and prices that are due although no usage may name them: corrections that wait, fees and minimums. And the
+/// months whose fees and minimums were waived.
 async fn due_without_usage(
     connection: &mut AsyncPgConnection,
     request: &DraftRequest,
-) -> Result<BTreeSet<(Month, PriceId)>, Failure> {
+) -> Result<(BTreeSet<(Month, PriceId)>, BTreeSet<Month>), Failure> {
     #[derive(QueryableByName)]
     struct GroupRow {
         #[diesel(sql_type = Date)]
         usage_month: PgDate,
-        #[diesel(sql_type = SqlUuid)]
-        price_id: Uuid,
+        /// `None`: the month was waived.
+        #[diesel(sql_type = Nullable<SqlUuid>)]
+        price_id: Option<Uuid>,
     }
     let query = format!(
         "SELECT usage_month, price_id FROM billing.correction_deltas
@@ -191,12 +194,21 @@ async fn due_without_usage(
             AND (settled_by IS NULL OR settled_by = $5)
         UNION
         SELECT $3, p.id FROM billing.prices p, billing.accounts a, (SELECT $3) AS period (month)
-        WHERE a.account_id = $1 AND p.currency = $2 AND {}",
+        WHERE a.account_id = $1 AND p.currency = $2 AND {}
+        UNION
+        SELECT period_start, NULL FROM billing.invoices
+        WHERE account_id = $1 AND currency = $2 AND period_start = ANY($3 || $4) AND status = 'VOID'
+            AND disposition = 'waive'",
         bears_fee()
     );
     let rows: Vec<GroupRow> = bind(query, request).bind::<SqlUuid, _>(request.id.0).load(connection).await?;
-    let group = |row: &GroupRow| {
-        Ok((Table("correction_deltas").day("usage_month", row.usage_month)?.month(), PriceId(row.price_id)))
-    };
-    rows.iter().map(group).collect()
+    let (mut groups, mut waived) = (BTreeSet::new(), BTreeSet::new());
+    for row in rows {
+        let month = Table("correction_deltas").day("usage_month", row.usage_month)?.month();
+        match row.price_id {
+            Some(price) => groups.insert((month, PriceId(price))),
+            None => waived.insert(month),
+        };
+    }
+    Ok((groups, waived))
 }

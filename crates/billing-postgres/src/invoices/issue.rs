@@ -1,8 +1,8 @@
 //! From draft to issued: number, hash, issue. Each step once, however often it is called.
 
 use billing_domain::invoicing::{
-    DocumentAdjustment, DocumentLine, Invoice, InvoiceDocument, InvoiceNumber, InvoiceStatus, LanguageTag, Party,
-    object_key,
+    DocumentAdjustment, DocumentKind, DocumentLine, Invoice, InvoiceDocument, InvoiceNumber, InvoiceStatus,
+    LanguageTag, Party, object_key,
 };
 use billing_domain::ports::{FinalizeOutcome, PinRequest};
 use billing_domain::{Day, InvoiceId};
@@ -127,7 +127,8 @@ struct DailyRow {
     messages: i64,
 }
 
-async fn document(connection: &mut AsyncPgConnection, invoice: Invoice) -> Result<InvoiceDocument, Failure> {
+/// What an invoice's document shows.
+pub(super) async fn document(connection: &mut AsyncPgConnection, invoice: Invoice) -> Result<InvoiceDocument, Failure> {
     let parties: PartiesRow = diesel::sql_query(
         "SELECT i.seller_name, i.seller_address, i.seller_tax_id, i.customer_name, i.customer_address,
             i.customer_tax_id, i.customer_locale, old.number AS replaces_number
@@ -164,6 +165,7 @@ async fn document(connection: &mut AsyncPgConnection, invoice: Invoice) -> Resul
     };
     let replaces = parties.replaces_number.as_deref().map(InvoiceNumber::parse).transpose();
     Ok(InvoiceDocument {
+        kind: DocumentKind::Invoice,
         pinned: invoice.pinned.ok_or_else(|| TABLE.bad("number"))?,
         seller: party(parties.seller_name, parties.seller_address, parties.seller_tax_id)
             .ok_or_else(|| TABLE.bad("seller_name"))?,
@@ -230,24 +232,5 @@ impl Transaction for Finalize {
         .await?;
         outbox::write(connection, &invoice, "generated", None, self.at).await?;
         Ok(FinalizeOutcome::Finalized)
-    }
-}
-
-pub(super) struct Park<'a> {
-    pub(super) invoice: InvoiceId,
-    pub(super) reason: &'a str,
-}
-
-impl Transaction for Park<'_> {
-    const NAME: &'static str = "park_invoice";
-    type Output = ();
-
-    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<(), Failure> {
-        diesel::sql_query("UPDATE billing.invoices SET parked_reason = $2 WHERE id = $1 AND status = 'DRAFT'")
-            .bind::<SqlUuid, _>(self.invoice.0)
-            .bind::<Text, _>(self.reason)
-            .execute(connection)
-            .await?;
-        Ok(())
     }
 }

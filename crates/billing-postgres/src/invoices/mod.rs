@@ -3,23 +3,28 @@
 mod basis;
 mod billable;
 mod contents;
+mod credit_notes;
 mod draft;
 mod issue;
 mod outbox;
+mod parked;
 mod read;
 mod rows;
 mod runs;
 mod void;
+mod void_preview;
 
 use std::collections::BTreeMap;
 
-use billing_domain::invoicing::{Disposition, Invoice, InvoiceContents, InvoiceDocument, VoidReason};
-use billing_domain::ports::{
-    AdminAction, Billable, ChangeOutcome, DraftOutcome, DraftRequest, FinalizeOutcome, InvoiceFilter, InvoicePage,
-    InvoiceReader, InvoiceStore, InvoiceVoider, Outbox, OutboxEntry, PinRequest, PortError, Refusal, RunCounts,
-    RunResult, RunTotals,
+use billing_domain::invoicing::{
+    CreditNote, Disposition, Invoice, InvoiceContents, InvoiceDocument, VoidEffect, VoidReason,
 };
-use billing_domain::{AccountId, InvoiceId, Month, TenantId};
+use billing_domain::ports::{
+    AdminAction, Billable, ChangeOutcome, CreditNotes, DraftOutcome, DraftRequest, FinalizeOutcome, InvoiceFilter,
+    InvoicePage, InvoiceReader, InvoiceStore, InvoiceVoider, Outbox, OutboxEntry, ParkedDraft, PinRequest, PortError,
+    Refusal, RunCounts, RunResult, RunTotals,
+};
+use billing_domain::{AccountId, CreditNoteId, InvoiceId, Month, TenantId};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -63,8 +68,12 @@ impl InvoiceStore for Postgres {
         Ok(self.write(&issue::Finalize { invoice, at }).await?)
     }
 
-    async fn park(&self, invoice: InvoiceId, reason: &str) -> Result<(), PortError> {
-        Ok(self.write(&issue::Park { invoice, reason }).await?)
+    async fn park(&self, invoice: InvoiceId, reason: &str, at: Timestamp) -> Result<(), PortError> {
+        Ok(self.write(&parked::Park { invoice, reason, at }).await?)
+    }
+
+    async fn parked(&self) -> Result<Vec<ParkedDraft>, PortError> {
+        Ok(self.write(&parked::ListParked).await?)
     }
 
     async fn begin_run(&self, run: Uuid, period: Month, at: Timestamp) -> Result<(), PortError> {
@@ -103,7 +112,39 @@ impl InvoiceVoider for Postgres {
         disposition: Disposition,
         action: &AdminAction,
     ) -> Result<ChangeOutcome<Invoice>, PortError> {
-        outcome(self.write(&void::VoidInvoice { id, reason, disposition, action }).await)
+        let credit_note = CreditNoteId(Uuid::new_v4());
+        outcome(self.write(&void::VoidInvoice { id, credit_note, reason, disposition, action }).await)
+    }
+
+    async fn preview_void(
+        &self,
+        id: InvoiceId,
+        disposition: Disposition,
+    ) -> Result<ChangeOutcome<VoidEffect>, PortError> {
+        outcome(self.write(&void_preview::PreviewVoid { id, disposition }).await)
+    }
+}
+
+impl CreditNotes for Postgres {
+    async fn credit_note(&self, invoice: &Invoice) -> Result<Option<CreditNote>, PortError> {
+        Ok(self.write(&credit_notes::FindCreditNote(invoice)).await?)
+    }
+
+    async fn credit_note_document(&self, invoice: &Invoice) -> Result<Option<InvoiceDocument>, PortError> {
+        Ok(self.write(&credit_notes::ReadCreditNote(invoice)).await?)
+    }
+
+    async fn record_credit_note(
+        &self,
+        invoice: &Invoice,
+        template: &'static str,
+        sha256: [u8; 32],
+    ) -> Result<[u8; 32], PortError> {
+        Ok(self.write(&credit_notes::RecordCreditNote { invoice, template, sha256 }).await?)
+    }
+
+    async fn mark_credit_note_stored(&self, invoice: &Invoice, at: Timestamp) -> Result<(), PortError> {
+        Ok(self.write(&credit_notes::MarkCreditNoteStored { invoice, at }).await?)
     }
 }
 

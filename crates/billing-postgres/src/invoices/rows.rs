@@ -1,6 +1,8 @@
 //! Rows of invoices.
 
-use billing_domain::invoicing::{Disposition, Invoice, InvoiceNumber, InvoiceStatus, PinnedTerms, Voided};
+use billing_domain::invoicing::{
+    CreditNoteNumber, Disposition, Invoice, InvoiceNumber, InvoiceStatus, PinnedTerms, Voided,
+};
 use billing_domain::{AccountId, InvoiceId, MinorAmount, Month, TenantId};
 use diesel::data_types::PgDate;
 use diesel::sql_types::{BigInt, Binary, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
@@ -18,7 +20,8 @@ pub(super) const INVOICE_COLUMNS: &str = "i.id, i.tenant_id, i.account_id, i.cur
     COALESCE(i.total_minor, i.subtotal_minor) AS total_minor, i.drafted_at,
     i.finalized_at, i.s3_key, i.pdf_sha256, i.replaces,
     (SELECT r.id FROM billing.invoices r WHERE r.replaces = i.id AND r.finalized_at IS NOT NULL) AS replaced_by,
-    i.voided_at, i.voided_by, i.void_reason, i.disposition";
+    i.voided_at, i.voided_by, i.void_reason, i.disposition,
+    (SELECT n.number FROM billing.credit_notes n WHERE n.invoice_id = i.id) AS credit_note";
 
 #[derive(diesel::QueryableByName)]
 pub(super) struct InvoiceRow {
@@ -68,12 +71,15 @@ pub(super) struct InvoiceRow {
     void_reason: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     disposition: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    credit_note: Option<String>,
 }
 
 impl InvoiceRow {
     pub(super) fn invoice(&self) -> Result<Invoice, Inconsistent> {
         let currency = TABLE.currency(&self.currency)?;
         let sha256 = |bytes: &Vec<u8>| <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| TABLE.bad("pdf_sha256"));
+        let credit_note = self.credit_note.as_deref().map(CreditNoteNumber::parse).transpose();
         Ok(Invoice {
             id: InvoiceId(self.id),
             tenant: TenantId(self.tenant_id),
@@ -93,6 +99,7 @@ impl InvoiceRow {
             replaces: self.replaces.map(InvoiceId),
             replaced_by: self.replaced_by.map(InvoiceId),
             voided: self.voided()?,
+            credit_note: credit_note.map_err(|_| Table("credit_notes").bad("number"))?,
         })
     }
 

@@ -1,8 +1,8 @@
 //! Declaring an invoice void, and what becomes of its usage.
 
-use billing_domain::InvoiceId;
 use billing_domain::invoicing::{Disposition, Invoice, VoidReason};
 use billing_domain::ports::{AdminAction, Refusal};
+use billing_domain::{CreditNoteId, Day, InvoiceId};
 use diesel::sql_types::{Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
@@ -12,10 +12,13 @@ use crate::columns;
 use crate::idempotency::claim_key;
 use crate::transaction::{Failure, Reach, Transaction};
 
-use super::{outbox, rows};
+use super::draft::hold_account;
+use super::{credit_notes, outbox, rows};
 
 pub(super) struct VoidInvoice<'a> {
     pub(super) id: InvoiceId,
+    /// Its credit note's, should it get one.
+    pub(super) credit_note: CreditNoteId,
     pub(super) reason: &'a VoidReason,
     pub(super) disposition: Disposition,
     pub(super) action: &'a AdminAction,
@@ -30,9 +33,11 @@ impl Transaction for VoidInvoice<'_> {
     }
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Invoice, Failure> {
+        let invoice = rows::find(connection, self.id, false).await?;
+        hold_account(connection, invoice.ok_or(Failure::Refused(Refusal::NotFound))?.account).await?;
         // Of fifty at once one holds the row; the others find it VOID.
         let invoice = rows::find(connection, self.id, true).await?;
-        let invoice = invoice.ok_or(Failure::Refused(Refusal::NotFound))?;
+        let invoice = invoice.ok_or(Failure::Broken("an invoice has gone"))?;
         if claim_key(connection, self.action, self.id.0).await?.is_some() {
             return Ok(invoice);
         }
@@ -49,8 +54,9 @@ impl Transaction for VoidInvoice<'_> {
         }
         let subject = format!("invoice {}", self.id);
         audit(connection, self.action, "invoice.void", &subject, Some(self.reason.as_str())).await?;
-        if invoice.finalized_at.is_some() {
-            // Nobody was told of a draft.
+        if invoice.is_credited_when_void() {
+            // Nobody was sent a draft, or told of it. Late, for the series is locked from here on.
+            credit_notes::write(connection, &invoice, self.credit_note, Day::of(self.action.at)).await?;
             let traceparent = traceparent(&self.action.trace_id, self.id);
             outbox::write(connection, &invoice, "voided", traceparent.as_deref(), self.action.at).await?;
         }

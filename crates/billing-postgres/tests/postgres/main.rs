@@ -23,3 +23,4 @@ mod retention;
 mod stream_gaps;
 #[path = "../support/mod.rs"]
 mod support;
+mod voids;

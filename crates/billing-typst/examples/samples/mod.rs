@@ -1,12 +1,12 @@
 //! Sample invoices: each shows something that goes wrong easily. Looked at as PDF files, and walked through by tests.
 
 use billing_domain::pricing::{AdjustmentKind, ChargeUnit};
-use billing_typst::{DocumentAdjustment, DocumentLine, InvoiceDocument, Locale, Party, TaxLine};
+use billing_typst::{Credited, DocumentAdjustment, DocumentLine, InvoiceDocument, Locale, Party, TaxLine};
 use jiff::ToSpan;
 use jiff::civil::date;
 
 /// Every sample with its name.
-pub(crate) fn all() -> [(&'static str, InvoiceDocument); 13] {
+pub(crate) fn all() -> [(&'static str, InvoiceDocument); 15] {
     [
         ("two-lines", two_lines()),
         ("fifteen-lines", many_lines(15)),
@@ -21,6 +21,11 @@ pub(crate) fn all() -> [(&'static str, InvoiceDocument); 13] {
         ("jpy", in_currency("JPY", 0)),
         ("kwd", in_currency("KWD", 3)),
         ("no-profile", no_profile()),
+        (
+            "credit-note",
+            credit_note(adjustments(), "The price of September was mistyped; a corrected invoice follows."),
+        ),
+        ("credit-note-german", credit_note(german(), &"د قیمت په اړه غلطي وه، نو نوی بل به راشي. ".repeat(14))),
     ]
 }
 
@@ -173,6 +178,16 @@ fn in_your_favour() -> InvoiceDocument {
     document
 }
 
+/// What cancels an invoice.
+fn credit_note(mut document: InvoiceDocument, reason: &str) -> InvoiceDocument {
+    let (invoice_number, issue_date) = (document.invoice_number, document.issue_date);
+    document.credits = Some(Credited { invoice_number, issue_date, reason: reason.to_owned() });
+    document.invoice_number = "CN-2026-000007".to_owned();
+    document.issue_date = date(2026, 11, 12);
+    document.daily.clear();
+    document
+}
+
 fn in_currency(currency: &str, minor_digits: u8) -> InvoiceDocument {
     let mut lines = vec![line("AWCC", "MT", 1_250_000, 184_211, 201_904), line("Roshan", "MO", 900_500, 310, 402)];
     for line in &mut lines {
@@ -198,6 +213,7 @@ fn invoice(lines: Vec<DocumentLine>) -> InvoiceDocument {
         invoice_id: "0193b2a8-7d1c-7c4e-9a52-0c1f7f9f2b11".to_owned(),
         invoice_number: "INV-2026-000123".to_owned(),
         replaces: None,
+        credits: None,
         issue_date: date(2026, 11, 1),
         due_date: date(2026, 12, 1),
         period_start: first,

@@ -127,6 +127,36 @@ fn check(name: &str, wanted: &[&str]) {
 }
 
 #[test]
+fn a_credit_note_says_what_it_credits_and_asks_for_nothing() {
+    check(
+        "credit-note",
+        &[
+            "Credit note",
+            "CN-2026-000007",
+            "Credits INV-2026-000123 of 1 November 2026",
+            "Credit note ID",
+            "Credited to",
+            "Amount credited",
+            "The price of September was mistyped; a corrected invoice follows.",
+            "12 November 2026",
+        ],
+    );
+    check("credit-note-german", &["Rechnungskorrektur", "Zu INV-2026-000123 vom 1. November 2026"]);
+    for name in ["credit-note", "credit-note-german"] {
+        let text = text_of(&sample(name));
+        for absent in ["Amount due", "Due date", "Payable by", "Fällig am", "Zahlbar bis", "Invoice ID", "Rechnungs-ID"]
+        {
+            assert!(!text.contains(absent), "{name}: {absent:?}");
+        }
+    }
+    // Of an invoice in the customer's favour it says so by the sign.
+    let mut document = sample("credit-note");
+    document.total_minor = -document.total_minor;
+    let text = text_of(&document);
+    assert!(text.contains("Amount credited") && !text.contains("Amount in your favour"), "{text}");
+}
+
+#[test]
 fn an_invoice_says_what_it_must() {
     check(
         "two-lines",

@@ -13,7 +13,7 @@ const DISPOSITIONS: [(Disposition, &str); 2] = [(Disposition::Rebill, "rebill"),
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct VoidRequest {
-    /// Kept with the invoice and in the audit log.
+    /// Printed on the credit note, which the customer reads; kept with the invoice and in the audit log.
     #[schema(example = "wrong price for operator 41220", min_length = 1, max_length = 500)]
     pub(super) reason: String,
     /// `rebill` (default): a later run bills the usage again. `waive`: it is never billed.

@@ -3,11 +3,12 @@
 use uuid::Uuid;
 
 use super::body::VoidRequest;
-use super::download::DownloadView;
+use super::download::{DOCUMENT_NAMES, DownloadView};
 use super::question::STATUSES;
 use super::view::{AdjustmentView, InvoiceList, InvoiceView, LineView, SummaryView, TaxView};
+use super::void_view::{ReissueView, ReleasedUsageView, VoidEffectView};
 use crate::http::problem::Kind;
-use crate::routes::document::{Operation, day, text_of, uuid};
+use crate::routes::document::{Operation, day, flag, text_of, uuid};
 
 const TAG: &str = "Invoices";
 const ID: Uuid = Uuid::from_u128(0x0192_8c3e_0000_7000_8000_0000_0000_0003);
@@ -52,9 +53,15 @@ pub(crate) fn downloading() -> Operation {
     Operation::new("downloadInvoice", TAG, "An invoice's document")
         .says(
             "A URL that is good for 15 minutes. With `Accept: application/pdf` the document itself, checked against the hash \
-             that was recorded when it was issued. A void invoice keeps its document.",
+             that was recorded when it was issued. A void invoice keeps its document, and if it was issued it has a credit \
+             note as well: its document is made when it is first asked for, and is the same ever after.",
         )
         .id("The `invoiceId`.")
+        .parameter(
+            "document",
+            text_of(&DOCUMENT_NAMES, "credit-note"),
+            "`invoice` (default), or `credit-note`: what cancels a void invoice; 404 when there is none.",
+        )
         .answers_or_pdf("Where it can be fetched, or the PDF.", &example)
         .refuses(&[Kind::Malformed, Kind::NotFound, Kind::Invalid, Kind::DocumentNotReady])
 }
@@ -68,17 +75,43 @@ pub(crate) fn voiding() -> Operation {
         voided_at: Some("2026-11-03T09:30:00Z".into()),
         void_reason: Some(request.reason.clone()),
         disposition: Some("rebill"),
+        credit_note_number: Some("CN-2026-000007".into()),
         ..invoice()
+    };
+    let InvoiceView { lines, adjustments, taxes, .. } = invoice();
+    let usage = ReleasedUsageView {
+        month: "2026-10".into(),
+        currency: "USD".into(),
+        message_count: 800,
+        segment_count: 1_000,
+        exact_amount: "12.500000".into(),
+    };
+    let effect = VoidEffectView {
+        dry_run: true,
+        invoice_id: ID,
+        disposition: "rebill",
+        credited_amount: Some("12.38".into()),
+        usage: vec![usage],
+        reissue: Some(ReissueView {
+            lines,
+            adjustments,
+            taxes,
+            subtotal_amount: "11.25".into(),
+            total_amount: "12.38".into(),
+        }),
     };
     Operation::new("voidInvoice", TAG, "Declare an invoice void")
         .says(
             "Once, and for good; its number stays used. Its usage is billed again by a later run, on an invoice that names \
-             the one it replaces, or never if it is waived. Only the role `platform.finance` may do this.",
+             the one it replaces, or never if it is waived. An invoice that was issued gets a credit note, numbered and dated \
+             with it, which shows the reason; a draft gets none, for the customer never had it. Only the role \
+             `platform.finance` may do this. With `dryRun=true` nothing is written, and the answer is what would be done.",
         )
         .id("The `invoiceId` of an issued invoice, or of a draft that has a number.")
+        .parameter("dryRun", flag(), "Say what would be done, and write nothing. Default: false.")
         .idempotent()
         .body(&request)
-        .answers(200, "The void invoice.", &voided)
+        .answers_either("The void invoice, or with `dryRun=true` what would be done.", &voided, &effect)
         .refuses(&[Kind::NotFound, Kind::Invalid, Kind::NotVoidable, Kind::KeyReused])
 }
 
@@ -133,5 +166,6 @@ fn invoice() -> InvoiceView {
         voided_at: None,
         void_reason: None,
         disposition: None,
+        credit_note_number: None,
     }
 }

@@ -1,16 +1,20 @@
-//! `GET /v1/billing/invoices/{id}/download`: where the document can be fetched, or for who prefers `application/pdf` the
-//! document itself. A void invoice keeps its document.
+//! `GET /v1/billing/invoices/{id}/download`: where a document can be fetched, or for who prefers `application/pdf` the
+//! document itself: the invoice, which keeps its document when it is void, or the credit note that cancels it, whose
+//! document is made when it is first asked for.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{Accept, Header as _};
-use billing_domain::invoicing::{Invoice, InvoiceNumber, InvoiceStatus};
+use billing_domain::InvoiceId;
+use billing_domain::invoicing::{Invoice, InvoiceStatus};
 use billing_domain::ports::DocumentStore as _;
+use billing_domain::use_cases::issue_credit_note;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
 use super::find;
 use crate::http::answer;
+use crate::http::fields::one_of;
 use crate::http::problem::{Kind, Problem};
 use crate::routes::call::Call;
 use crate::services::Store;
@@ -27,34 +31,63 @@ pub(super) struct DownloadView {
     pub(super) expires_at: String,
 }
 
+/// Which of an invoice's documents.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Invoice,
+    CreditNote,
+}
+
+/// Every document with its name on the wire.
+const DOCUMENTS: [(Wanted, &str); 2] = [(Wanted::Invoice, "invoice"), (Wanted::CreditNote, "credit-note")];
+/// Their names.
+pub(super) const DOCUMENT_NAMES: [&str; 2] = [DOCUMENTS[0].1, DOCUMENTS[1].1];
+
 /// The address of the document, or its bytes.
 pub(crate) async fn download<S: Store>(call: Call<S>) -> Result<HttpResponse, Problem> {
     let (invoice, _) = find(&call).await?;
-    call.no_query()?;
-    let document = Document::of(invoice)?;
-    call.note_read(Some(document.invoice.account), "invoice document").await?;
+    let mut query = call.query()?;
+    let wanted = query.optional("document", one_of(&DOCUMENTS)).unwrap_or(Wanted::Invoice);
+    query.finish(Some(()))?;
+    let account = invoice.account;
+    let (document, what) = match wanted {
+        Wanted::Invoice => (Document::of_invoice(invoice)?, "invoice document"),
+        Wanted::CreditNote => (Document::of_credit_note(&call, invoice).await?, "credit note document"),
+    };
+    call.note_read(Some(account), what).await?;
     if prefers_pdf(&call) { bytes(&call, document).await } else { address(&call, document).await }
 }
 
 /// What is known of a document that was stored.
 struct Document {
-    invoice: Invoice,
-    number: InvoiceNumber,
+    invoice: InvoiceId,
+    /// Of its own series.
+    number: String,
     key: String,
     sha256: [u8; 32],
 }
 
 impl Document {
     /// An invoice is issued after its document was stored, not before.
-    fn of(mut invoice: Invoice) -> Result<Self, Problem> {
-        match (invoice.finalized_at, invoice.pinned, invoice.object_key.take(), invoice.pdf_sha256) {
+    fn of_invoice(invoice: Invoice) -> Result<Self, Problem> {
+        match (invoice.finalized_at, invoice.pinned, invoice.object_key, invoice.pdf_sha256) {
             (Some(_), Some(pinned), Some(key), Some(sha256)) => {
-                Ok(Self { invoice, number: pinned.number, key, sha256 })
+                Ok(Self { invoice: invoice.id, number: pinned.number.to_string(), key, sha256 })
             }
             _ if invoice.status == InvoiceStatus::Draft => Err(Kind::DocumentNotReady.into()),
             // Declared void before it was issued: there never will be one.
             _ => Err(Kind::NotFound.into()),
         }
+    }
+
+    /// Made now, if nobody has asked for it before. An invoice that stands has none, and a draft that became void neither.
+    async fn of_credit_note<S: Store>(call: &Call<S>, invoice: Invoice) -> Result<Self, Problem> {
+        let (documents, renderer) = (call.services.documents.clone(), call.services.renderer.clone());
+        let (id, now) = (invoice.id, call.now);
+        let issue = async move |store: S| issue_credit_note(&store, &renderer, &documents, &invoice, now).await;
+        let note = call.services.run(issue).await?.ok_or(Kind::NotFound)?;
+        let sha256 = note.pdf_sha256.ok_or(Kind::Internal)?;
+        Ok(Self { invoice: id, number: note.number.to_string(), key: note.object_key, sha256 })
     }
 }
 
@@ -69,10 +102,10 @@ async fn bytes<S: Store>(call: &Call<S>, document: Document) -> Result<HttpRespo
     let Document { invoice, number, key, sha256 } = document;
     let documents = call.services.documents.clone();
     let bytes = call.services.run(async move |_: S| documents.get(&key).await).await?;
-    let missing = || format!("the document of {number} ({}) is not in the object store", invoice.id);
+    let missing = || format!("the document of {number} ({invoice}) is not in the object store");
     let bytes = bytes.ok_or_else(|| Problem::caused(Kind::DocumentNotReady, missing()))?;
     if Sha256::digest(&bytes).as_slice() != sha256 {
-        let other = format!("the stored document of {number} ({}) is not the one that was issued", invoice.id);
+        let other = format!("the stored document of {number} ({invoice}) is not the one that was issued");
         return Err(Problem::caused(Kind::Internal, other));
     }
     Ok(answer::pdf(&format!("{number}.pdf"), sha256, bytes))

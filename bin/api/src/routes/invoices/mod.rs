@@ -6,6 +6,7 @@ mod document;
 mod download;
 mod question;
 mod view;
+mod void_view;
 
 use actix_web::HttpResponse;
 use billing_domain::InvoiceId;
@@ -16,11 +17,13 @@ use crate::auth::Caller;
 use crate::http::answer;
 use crate::http::problem::{Kind, Problem};
 use crate::routes::call::Call;
+use crate::routes::list::flag;
 use crate::services::Store;
 
 pub(crate) use document::{downloading, listing, showing, voiding};
 pub(crate) use download::download;
 use view::{InvoiceList, InvoiceView, SummaryView};
+use void_view::VoidEffectView;
 
 /// A page of invoices, latest month first.
 pub(crate) async fn list<S: Store>(call: Call<S>) -> Result<HttpResponse, Problem> {
@@ -41,16 +44,26 @@ pub(crate) async fn show<S: Store>(call: Call<S>) -> Result<HttpResponse, Proble
     answer::ok(&if call.caller.is_staff() { view } else { view.for_customers() })
 }
 
-/// Declares an invoice void, once.
+/// Declares an invoice void, once, or says what that would do.
 pub(crate) async fn void<S: Store>(mut call: Call<S>) -> Result<HttpResponse, Problem> {
     let (invoice, contents) = find(&call).await?;
-    call.no_query()?;
+    let mut query = call.query()?;
+    let is_dry_run = query.optional("dryRun", flag).unwrap_or(false);
+    query.finish(Some(()))?;
     let body = call.body().await?;
     let (reason, disposition) = body::read(body.fields)?;
     let (id, action) = (invoice.id, call.action_once(&body.canonical)?);
+    if is_dry_run {
+        let outcome = call.services.run(async move |store: S| store.preview_void(id, disposition).await).await?;
+        return answer::ok(&VoidEffectView::of(&done(outcome)?, disposition));
+    }
     let outcome = call.services.run(async move |store: S| store.void(id, &reason, disposition, &action).await).await?;
+    answer::ok(&InvoiceView::of(&done(outcome)?, &contents))
+}
+
+fn done<T>(outcome: ChangeOutcome<T>) -> Result<T, Problem> {
     let kind = match outcome {
-        ChangeOutcome::Done(voided) => return answer::ok(&InvoiceView::of(&voided, &contents)),
+        ChangeOutcome::Done(done) => return Ok(done),
         ChangeOutcome::Refused(Refusal::NotFound) => Kind::NotFound,
         ChangeOutcome::Refused(Refusal::Ended) => Kind::NotVoidable,
         ChangeOutcome::Refused(Refusal::KeyReused) => Kind::KeyReused,

@@ -90,7 +90,7 @@ pub(super) struct InvoiceView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = DateTime)]
     pub(super) voided_at: Option<String>,
-    /// In their words; only when it is void, and for staff only.
+    /// In their words; only when it is void, and for customers only if there is a credit note, which shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) void_reason: Option<String>,
@@ -98,6 +98,10 @@ pub(super) struct InvoiceView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) disposition: Option<&'static str>,
+    /// The document that cancels it; only when it was issued and is void.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "CN-2026-000123")]
+    pub(super) credit_note_number: Option<String>,
 }
 
 /// One line: the usage of one month with one operator at one price.
@@ -211,17 +215,19 @@ impl InvoiceView {
             voided_at: voided.map(|voided| voided.at.to_string()),
             void_reason: voided.map(|voided| voided.reason.clone()),
             disposition: voided.map(|voided| voided.disposition.name()),
+            credit_note_number: invoice.credit_note.map(|number| number.to_string()),
         }
     }
 
-    /// Without who declared it void and why: staff write that for staff.
+    /// Without who declared it void; and why, unless the credit note tells them.
     pub(super) fn for_customers(self) -> Self {
-        Self { voided_by: None, void_reason: None, ..self }
+        let void_reason = self.void_reason.filter(|_| self.credit_note_number.is_some());
+        Self { voided_by: None, void_reason, ..self }
     }
 }
 
 impl LineView {
-    fn of(line: &InvoiceLine) -> Self {
+    pub(super) fn of(line: &InvoiceLine) -> Self {
         Self {
             usage_month: line.usage_month.to_string(),
             operator_id: line.operator.to_string(),
@@ -236,7 +242,7 @@ impl LineView {
 }
 
 impl AdjustmentView {
-    fn of(adjustment: &Adjustment) -> Self {
+    pub(super) fn of(adjustment: &Adjustment) -> Self {
         Self {
             usage_month: adjustment.usage_month.to_string(),
             pricing_table_id: adjustment.price.0,
@@ -250,7 +256,7 @@ impl AdjustmentView {
 }
 
 impl TaxView {
-    fn of(tax: &TaxLine) -> Self {
+    pub(super) fn of(tax: &TaxLine) -> Self {
         Self {
             name: tax.name.clone(),
             rate: tax.rate.to_string(),

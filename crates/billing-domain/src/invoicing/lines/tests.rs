@@ -33,6 +33,7 @@ fn basis(usage: Vec<SealedUsage>) -> InvoiceBasis {
         before: InvoicedBefore::default(),
         prices: BTreeMap::new(),
         groups: BTreeSet::new(),
+        waived: BTreeSet::new(),
     }
 }
 
@@ -177,6 +178,7 @@ impl History {
             before,
             prices: BTreeMap::from([(price, self.group.clone())]),
             groups: BTreeSet::from([(Month::parse("2026-10").unwrap(), price)]),
+            waived: BTreeSet::new(),
         });
         self.invoices.push(Some(composed.unwrap()));
     }
@@ -349,4 +351,29 @@ fn an_adjustment_says_what_is_due_and_what_was_asked_before() {
     };
     assert_eq!(shown(0), ["10.000000 10.00", "MONTHLY_FEE 1000 5.00 5.00 -"]);
     assert_eq!(shown(1), ["5.000000 5.00", "CORRECTION 1500 -3.00 -3.00 typed wrongly"]);
+}
+
+#[test]
+fn of_a_waived_month_minimum_and_fee_are_asked_no_more() {
+    let month = Month::parse("2026-10").unwrap();
+    let mut terms = sample_price("0.005").unwrap().terms;
+    (terms.monthly.minimum, terms.monthly.fee) = (Micros(2_000_000), Micros(5_000_000));
+    let group = PriceGroup { terms, corrections: Vec::new() };
+    let price = PriceId(Uuid::from_u128(1));
+    for (waived, late, expected) in [
+        (None, 100, "7.00"),
+        (Some(month), 100, "0.50"),
+        (Some(month.previous()), 100, "7.00"),
+        (Some(month), 0, "0.00"),
+    ] {
+        let usage =
+            if late > 0 { vec![bucket("2026-10-05", "op-20", 1, late, i128::from(late) * 5_000)] } else { vec![] };
+        let composed = compose(&InvoiceBasis {
+            prices: BTreeMap::from([(price, group.clone())]),
+            groups: BTreeSet::from([(month, price)]),
+            waived: waived.into_iter().collect(),
+            ..basis(usage)
+        });
+        assert_eq!(composed.unwrap().subtotal(usd()).unwrap().to_string(), expected, "{waived:?} {late}");
+    }
 }
