@@ -206,7 +206,7 @@ fn sessions(
     application_name: &str,
     credentials: &DatabaseCredentials,
 ) -> Result<Sessions, ConnectError> {
-    Sessions::builder(Opener(login(url, application_name, credentials)?))
+    Sessions::builder(Opener::new(login(url, application_name, credentials)?))
         .max_size(usize::try_from(size).unwrap_or_default())
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(POOL_WAIT_TIMEOUT))

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleError, RecycleResult};
 use tokio_postgres::types::ToSql;
@@ -22,7 +22,8 @@ pub(crate) type Sessions = Pool<Opener>;
 pub(crate) struct Session {
     pub(crate) client: Client,
     prepared: Mutex<HashMap<String, Statement>>,
-    pub(crate) buckets: BucketIds,
+    /// Shared by the sessions of a pool.
+    pub(crate) buckets: Arc<BucketIds>,
     /// Whether a transaction may be open: such a session is of no use to anybody else.
     open: AtomicBool,
 }
@@ -57,14 +58,23 @@ impl Session {
 }
 
 /// Opens sessions.
-pub(crate) struct Opener(pub(crate) Config);
+pub(crate) struct Opener {
+    config: Config,
+    buckets: Arc<BucketIds>,
+}
+
+impl Opener {
+    pub(crate) fn new(config: Config) -> Self {
+        Self { config, buckets: Arc::default() }
+    }
+}
 
 impl Manager for Opener {
     type Type = Session;
     type Error = Error;
 
     async fn create(&self) -> Result<Session, Error> {
-        let (client, connection) = self.0.connect(NoTls).await?;
+        let (client, connection) = self.config.connect(NoTls).await?;
         tokio::spawn(async move {
             // Whoever waits for an answer is told as well.
             if let Err(error) = connection.await {
@@ -72,7 +82,7 @@ impl Manager for Opener {
             }
         });
         client.batch_execute(IN_GIVEN_ORDER).await?;
-        let (prepared, buckets, open) = (Mutex::default(), BucketIds::default(), AtomicBool::new(false));
+        let (prepared, buckets, open) = (Mutex::default(), Arc::clone(&self.buckets), AtomicBool::new(false));
         Ok(Session { client, prepared, buckets, open })
     }
 

@@ -11,6 +11,7 @@ mod service;
 mod stage;
 mod stored;
 mod stream;
+mod taken;
 mod traffic;
 mod verify;
 
@@ -118,6 +119,7 @@ async fn without_standby(args: &Args, stage: &Stage, report: &mut Report) -> Res
         report.copied.push(copied);
     }
     if !args.quick {
+        taken::measure(stage, args.accounts, args.events, report).await?;
         accounts::measure(args, stage, report).await?;
         latency::measure(stage, report).await?;
     }

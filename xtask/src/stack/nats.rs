@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use async_nats::jetstream;
-use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
+use async_nats::jetstream::stream::{Config, PersistenceMode, RetentionPolicy, StorageType};
 use futures::future::try_join_all;
 
 use super::site::{Site, server_command};
@@ -106,6 +106,9 @@ fn stream(nodes: usize) -> Config {
         max_age: Duration::from_hours(48),
         duplicate_window: Duration::from_mins(2),
         max_message_size: MESSAGE_BYTES_MAX,
+        // A single server writes each message and each acknowledgement by itself unless it is told otherwise; three have
+        // the log of their agreement and write behind it. This one stands for three.
+        persist_mode: (nodes == 1).then_some(PersistenceMode::Async),
         ..Config::default()
     }
 }

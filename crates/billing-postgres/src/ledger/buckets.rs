@@ -12,7 +12,7 @@ use crate::buckets::ADD_TO_OPEN;
 use crate::session::Session;
 use crate::transaction::Failure;
 
-/// Buckets that a session remembers: about 10 MiB.
+/// Buckets that a process remembers: about 10 MiB.
 const REMEMBERED_MAX: usize = 50_000;
 /// With more new buckets than that in a batch, all of it is written as if it were new.
 const RUNS_MAX: usize = 16;
@@ -27,7 +27,15 @@ const ADD_BY_ID: &str = "UPDATE billing.usage_buckets b SET messages = b.message
         $8::bigint[]) AS f (id, messages, segments, units, amount, cost, uncosted, foreign_cost)
     WHERE b.id = f.id AND (b.sealed_by IS NULL) IS TRUE";
 
-/// The open buckets that a session has seen: by key, their id. Kept from one transaction to the next, so never believed
+/// The open buckets of these keys, by their place among them. Read, not locked: like what is remembered, only a hint.
+const FIND_OPEN: &str = "SELECT f.place, b.id
+    FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::uuid[]) WITH ORDINALITY
+        AS f (account, day, operator, direction, currency, price, place)
+    JOIN billing.usage_buckets b ON b.account_id = f.account AND b.day = date '1970-01-01' + f.day
+        AND b.operator_id = f.operator AND b.direction = f.direction AND b.currency = f.currency
+        AND b.price_id = f.price AND b.sealed_by IS NULL";
+
+/// The open buckets that a process has seen: by key, their id. Kept from one transaction to the next, so never believed
 /// without a look at whether the bucket is still open.
 #[derive(Default)]
 pub(crate) struct BucketIds(Mutex<HashMap<BucketKey, i64>>);
@@ -58,8 +66,22 @@ pub(super) struct Additions<'a> {
 }
 
 impl<'a> Additions<'a> {
-    pub(super) fn new(session: &Session, folded: &'a [(BucketKey, BucketSums)]) -> Self {
-        Self { folded, ids: session.buckets.of(folded) }
+    /// Looks up what is not remembered.
+    pub(super) async fn find(session: &Session, folded: &'a [(BucketKey, BucketSums)]) -> Result<Self, Failure> {
+        let mut ids = session.buckets.of(folded);
+        let unknown: Vec<usize> = ids.iter().enumerate().filter(|(_, id)| id.is_none()).map(|(at, _)| at).collect();
+        if !unknown.is_empty() {
+            let keys: Vec<&BucketKey> = unknown.iter().map(|&at| &folded[at].0).collect();
+            for row in find_open(session, &keys).await? {
+                let place: i64 = row.try_get(0)?;
+                let at = usize::try_from(place - 1).ok().and_then(|place| unknown.get(place));
+                let at = *at.ok_or(Failure::Broken("a bucket was found that was not looked for"))?;
+                let id = row.try_get(1)?;
+                session.buckets.remember(&folded[at].0, id);
+                ids[at] = Some(id);
+            }
+        }
+        Ok(Self { folded, ids })
     }
 
     /// The id of each bucket, if all are known: then the sums may be added last, and others wait the least for them.
@@ -131,6 +153,22 @@ impl Columns {
             foreign_costs: numbers(|sums| sums.foreign_cost)?,
         })
     }
+}
+
+async fn find_open(session: &Session, keys: &[&BucketKey]) -> Result<Vec<Row>, Failure> {
+    let ids = |f: fn(&BucketKey) -> Uuid| keys.iter().map(|key| f(key)).collect::<Vec<_>>();
+    let text = |f: for<'k> fn(&'k BucketKey) -> &'k str| keys.iter().map(|key| f(key)).collect::<Vec<_>>();
+    let days: Vec<i32> = keys.iter().map(|key| key.day.epoch_days()).collect();
+    let (operators, directions) = (text(|key| key.operator.as_str()), text(|key| key.direction.name()));
+    let values: [&(dyn ToSql + Sync); 6] = [
+        &ids(|key| key.account.0),
+        &days,
+        &operators,
+        &directions,
+        &text(|key| key.currency.code()),
+        &ids(|key| key.price.0),
+    ];
+    Ok(session.query(FIND_OPEN, &values).await?)
 }
 
 async fn update(session: &Session, folded: &[(BucketKey, BucketSums)], ids: &[i64]) -> Result<(), Failure> {

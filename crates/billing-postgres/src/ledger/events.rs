@@ -33,7 +33,7 @@ pub(super) async fn write(session: &Session, events: &[&RatedUsage], partitions:
         return Ok(());
     }
     let Folded { buckets: folded, places } = fold(events.iter().copied())?;
-    let mut additions = Additions::new(session, &folded);
+    let mut additions = Additions::find(session, &folded).await?;
     let known = additions.ids();
     let ids = match &known {
         Some(known) => known.clone(),

@@ -10,12 +10,14 @@ use super::Args;
 use super::accounts::ACCOUNTS;
 use super::drain::{Drained, per_second};
 use super::latency::A_SECOND;
+use super::taken::Taken;
 
 /// Everything that was measured.
 pub(crate) struct Report {
     setting: String,
     pub(crate) drained: Vec<Drained>,
     pub(crate) copied: Vec<(u64, Duration)>,
+    pub(crate) taken: Option<Taken>,
     pub(crate) by_accounts: [Vec<Drained>; 2],
     pub(crate) on_stored: Vec<Drained>,
     pub(crate) with_standby: Vec<Drained>,
@@ -37,8 +39,8 @@ impl Report {
     pub(crate) fn new(args: &Args) -> Self {
         let of = |what: Option<u32>| what.map_or("default".to_owned(), |number| number.to_string());
         let setting = format!(
-            "{} messages of {} accounts, 5 operators, 1 % duplicates; {} rounds; PostgreSQL with fsync; {} NATS node(s); \
-             workers {}, batch size {}",
+            "{} messages of {} accounts, 5 operators, 1 % duplicates; {} rounds; PostgreSQL with fsync; {} NATS node(s), \
+             written behind; workers {}, batch size {}",
             args.events,
             args.accounts,
             args.rounds,
@@ -50,6 +52,7 @@ impl Report {
             setting,
             drained: Vec::new(),
             copied: Vec::new(),
+            taken: None,
             by_accounts: [Vec::new(), Vec::new()],
             on_stored: Vec::new(),
             with_standby: Vec::new(),
@@ -114,6 +117,12 @@ impl Report {
         let ratio = median(ratios.map(|(drained, (rows, took))| ratio(drained.rate(), per_second(*rows, *took))));
         lines.push(thousandths("ratio to COPY, in the same round", ratio, Some(("≥ 0.350", ratio >= 350))));
         self.costs(&mut lines);
+        if let Some(taken) = &self.taken {
+            lines.push(figure("taken and acknowledged, nothing else done", taken.rate(), "events/s", None));
+            for (name, ms) in [("the client", taken.used.ingest_ms), ("NATS", taken.used.nats_ms)] {
+                lines.push(seconds(&format!("of that, {name}"), ms * 1_000 / (taken.messages / 1_000).max(1)));
+            }
+        }
         let [few, many] = self.by_accounts.each_ref().map(|all| median(all.iter().map(Drained::rate)));
         if few > 0 {
             for (accounts, rate) in ACCOUNTS.into_iter().zip([few, many]) {
@@ -150,10 +159,7 @@ impl Report {
             ("PostgreSQL", each(|one| one.used.postgres_ms)),
             ("NATS", each(|one| one.used.nats_ms)),
         ] {
-            lines.push(thousandths(&format!("processor time, {name}"), value, None));
-            if let Some(line) = lines.last_mut() {
-                line.unit = "s per million events";
-            }
+            lines.push(seconds(&format!("processor time, {name}"), value));
         }
         let bytes = |of: fn(&Drained) -> u64| median(self.drained.iter().map(|one| of(one) / one.messages.max(1)));
         for (name, value) in [
@@ -175,6 +181,10 @@ impl Report {
 
 fn figure(name: &str, value: u64, unit: &'static str, wanted: Option<(&'static str, bool)>) -> Line {
     Line { name: name.to_owned(), value, decimals: 0, unit, wanted }
+}
+
+fn seconds(name: &str, value: u64) -> Line {
+    Line { unit: "s per million events", ..thousandths(name, value, None) }
 }
 
 fn thousandths(name: &str, value: u64, wanted: Option<(&'static str, bool)>) -> Line {

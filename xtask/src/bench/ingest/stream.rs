@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use async_nats::header::{HeaderMap, HeaderName, NATS_MESSAGE_ID};
-use async_nats::jetstream::consumer::{AckPolicy, pull};
+use async_nats::jetstream::consumer::{AckPolicy, Consumer, pull};
 use async_nats::jetstream::context::{Context, ContextBuilder, PublishAckFuture};
 use async_nats::jetstream::stream::Stream as JetStream;
 use jiff::Timestamp;
@@ -55,6 +55,11 @@ impl Stream {
     pub(crate) async fn release(&self) -> Result<()> {
         self.stream().await?.resume_consumer(CONSUMER).await.context("cannot release the consumer")?;
         Ok(())
+    }
+
+    /// The consumer, to take messages from.
+    pub(crate) async fn consumer(&self) -> Result<Consumer<pull::Config>> {
+        self.stream().await?.get_consumer(CONSUMER).await.map_err(|error| anyhow::anyhow!("no consumer: {error}"))
     }
 
     /// Publishes `count` messages and returns when the stream has them.
