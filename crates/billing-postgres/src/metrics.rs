@@ -10,7 +10,7 @@ pub(crate) const SECONDS: &str = "billing_pg_transaction_seconds";
 pub(crate) const REPLICA_FRESH: &str = "billing_pg_replica_fresh";
 
 /// Every transaction's name.
-const OPERATIONS: [&str; 68] = [
+const OPERATIONS: [&str; 73] = [
     "apply_deck",
     "begin_run",
     "change_account",
@@ -27,6 +27,7 @@ const OPERATIONS: [&str; 68] = [
     "end_cost",
     "end_price",
     "end_run",
+    "export_usage",
     "fill_costs",
     "finalize_invoice",
     "find_account",
@@ -46,6 +47,7 @@ const OPERATIONS: [&str; 68] = [
     "list_partitions",
     "list_prices",
     "list_quarantined",
+    "list_standing",
     "list_uncosted",
     "list_unfinished",
     "list_unpublished",
@@ -64,9 +66,11 @@ const OPERATIONS: [&str; 68] = [
     "preview_correction",
     "preview_deck",
     "preview_invoice",
+    "prove_invoice",
     "purge",
     "read_accounts_version",
     "read_book_version",
+    "read_record",
     "read_usage",
     "record_pdf",
     "record_usage",
@@ -78,6 +82,7 @@ const OPERATIONS: [&str; 68] = [
     "summarise_unrated",
     "supersede_cost",
     "supersede_price",
+    "tally_events",
     "void_invoice",
 ];
 

@@ -4,6 +4,8 @@ mod customer;
 mod invoice;
 mod lines;
 mod plan;
+mod proof;
+mod recount;
 mod tax;
 mod void;
 
@@ -17,5 +19,7 @@ pub use lines::{
     SealedUsage, compose, month_total,
 };
 pub use plan::{DraftPlan, plan};
+pub use proof::{EventTally, InvoiceProof, LineProof, Receipts};
+pub use recount::{Difference, InvoiceRecord, Part, SealedBucket, differences, prices_named};
 pub use tax::{Percentage, TaxError, TaxLine, TaxRate, taxes, total};
 pub use void::{Disposition, VoidReason, VoidReasonError};

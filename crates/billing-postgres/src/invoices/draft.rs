@@ -1,5 +1,6 @@
 //! Sealing: an invoice takes open buckets, and is composed of exactly what it took.
 
+use billing_domain::AccountId;
 use billing_domain::invoicing::{InvoiceContents, compose, taxes, total};
 use billing_domain::ports::{DraftOutcome, DraftRequest, Refusal};
 use diesel::sql_types::{BigInt, Date, Text, Timestamptz, Uuid as SqlUuid};
@@ -40,7 +41,7 @@ impl Transaction for Draft<'_> {
             return Ok(DraftOutcome::Drafted(written.id));
         }
         // What was invoiced before must not grow while this is composed, nor prices be corrected.
-        hold_account(connection, request).await?;
+        hold_account(connection, request.account).await?;
         hold_unchanged(connection, Book::Prices).await?;
         // The row first: of two runs one waits here for the other, and then finds the month taken.
         if insert(connection, request).await? == 0 {
@@ -72,10 +73,10 @@ async fn add_taxes(
     Ok(())
 }
 
-/// One draft of an account at a time.
-async fn hold_account(connection: &mut AsyncPgConnection, request: &DraftRequest) -> Result<(), Failure> {
+/// One draft or voiding of an account at a time: what one is composed of, the other must not take away.
+pub(super) async fn hold_account(connection: &mut AsyncPgConnection, account: AccountId) -> Result<(), Failure> {
     diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))")
-        .bind::<SqlUuid, _>(request.account.0)
+        .bind::<SqlUuid, _>(account.0)
         .execute(connection)
         .await?;
     Ok(())

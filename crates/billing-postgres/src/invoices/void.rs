@@ -12,6 +12,7 @@ use crate::columns;
 use crate::idempotency::claim_key;
 use crate::transaction::{Failure, Reach, Transaction};
 
+use super::draft::hold_account;
 use super::{outbox, rows};
 
 pub(super) struct VoidInvoice<'a> {
@@ -30,6 +31,9 @@ impl Transaction for VoidInvoice<'_> {
     }
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Invoice, Failure> {
+        let named = rows::find(connection, self.id, false).await?.ok_or(Failure::Refused(Refusal::NotFound))?;
+        // No draft of the account is composed of what is about to be released.
+        hold_account(connection, named.account).await?;
         // Of fifty at once one holds the row; the others find it VOID.
         let invoice = rows::find(connection, self.id, true).await?;
         let invoice = invoice.ok_or(Failure::Refused(Refusal::NotFound))?;
