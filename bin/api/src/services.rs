@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use billing_domain::ports::{
-    AccountAdmin, DocumentStore, InvoiceReader, InvoiceVoider, PriceAdmin, PriceCorrections, PriceDecks, PricingReader,
+    AccountAdmin, DocumentStore, InvoiceProofs, InvoiceReader, InvoiceVoider, PriceAdmin, PriceCorrections, PriceDecks, PricingReader,
     UsageReader,
 };
 use billing_runtime::Health;
@@ -30,6 +30,7 @@ pub(crate) trait Store:
     + PricingReader
     + AccountAdmin
     + InvoiceReader
+    + InvoiceProofs
     + InvoiceVoider
     + Clone
     + Send
@@ -95,6 +96,11 @@ impl<S: Store> Services<S> {
             result
         });
         task.await.map_err(|error| Problem::caused(Kind::Internal, error))?.map_err(Into::into)
+    }
+
+    /// Lets work go on by itself that is bounded elsewhere.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(work);
     }
 
     /// Returns when no store work is going on.

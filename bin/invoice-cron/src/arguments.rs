@@ -3,13 +3,15 @@
 use std::process::ExitCode;
 
 use billing_domain::{AccountId, Month};
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use uuid::Uuid;
 
 /// Issues the invoices of a month.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "invoice-cron", version)]
+#[command(name = "invoice-cron", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
     /// The month to bill, YYYY-MM in UTC; it must be over [default: last month]
     #[arg(long, value_parser = month)]
     pub(crate) period: Option<Month>,
@@ -25,6 +27,26 @@ pub(crate) struct Arguments {
     /// Keep accounts that have unrated usage as they are, and report them
     #[arg(long)]
     pub(crate) hold_unrated: bool,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What it does instead of issuing.
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum Command {
+    /// Make every invoice of a month again from its events and tell each difference
+    Verify(VerifyArguments),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct VerifyArguments {
+    /// The month whose invoices to verify, YYYY-MM in UTC
+    #[arg(long, value_parser = month)]
+    pub(crate) period: Month,
+    /// Verify this account's only
+    #[arg(long, value_parser = account, value_name = "UUID")]
+    pub(crate) account_id: Option<AccountId>,
     /// Print the report as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -59,6 +81,10 @@ mod tests {
             (&["invoice-cron", "--period", "2026-1"], false),
             (&["invoice-cron", "--account-id", "x"], false),
             (&["invoice-cron", "--perod", "2026-10"], false),
+            (&["invoice-cron", "verify", "--period", "2026-10", "--json"], true),
+            (&["invoice-cron", "verify"], false),
+            (&["invoice-cron", "--dry-run", "verify", "--period", "2026-10"], false),
+            (&["invoice-cron", "verify", "--period", "2026-10", "--dry-run"], false),
         ] {
             assert_eq!(Arguments::try_parse_from(line).is_ok(), ok, "{line:?}");
         }

@@ -1,6 +1,7 @@
 //! The monthly run: bills every account for a month, and finishes what an earlier run left.
 //!
-//! Exit code 0: everything due is done, by this run or another; 2: some accounts failed; 1: nothing could run.
+//! Exit code 0: everything due is done, by this run or another; 2: some accounts failed; 1: nothing could run. `verify`
+//! makes what was issued again: 0: no difference; 2: some; 1: it could not look at everything.
 
 mod arguments;
 mod config;
@@ -8,6 +9,7 @@ mod plan;
 mod progress;
 mod report;
 mod run;
+mod verify;
 mod watermark;
 mod wiring;
 
@@ -15,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use arguments::Arguments;
+use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -26,7 +28,13 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return billing_runtime::report("invoice-cron", &error),
     };
-    match runtime.block_on(wiring::run(&arguments)) {
+    let done = runtime.block_on(async {
+        match &arguments.command {
+            None => wiring::run(&arguments).await,
+            Some(Command::Verify(arguments)) => wiring::verify(arguments).await,
+        }
+    });
+    match done {
         Ok(code) => code,
         Err(error) => billing_runtime::report("invoice-cron", error.as_ref()),
     }

@@ -4,13 +4,15 @@
 mod body;
 mod document;
 mod download;
+mod proof;
 mod question;
+mod usage_csv;
 mod view;
 
 use actix_web::HttpResponse;
-use billing_domain::InvoiceId;
 use billing_domain::invoicing::{Invoice, InvoiceContents};
 use billing_domain::ports::{ChangeOutcome, Refusal};
+use billing_domain::{InvoiceId, TenantId};
 
 use crate::auth::Caller;
 use crate::http::answer;
@@ -18,8 +20,10 @@ use crate::http::problem::{Kind, Problem};
 use crate::routes::call::Call;
 use crate::services::Store;
 
-pub(crate) use document::{downloading, listing, showing, voiding};
+pub(crate) use document::{downloading, exporting_usage, listing, proving, showing, voiding};
 pub(crate) use download::download;
+pub(crate) use proof::prove;
+pub(crate) use usage_csv::export_usage;
 use view::{InvoiceList, InvoiceView, SummaryView};
 
 /// A page of invoices, latest month first.
@@ -59,10 +63,15 @@ pub(crate) async fn void<S: Store>(mut call: Call<S>) -> Result<HttpResponse, Pr
     Err(kind.into())
 }
 
+/// The only tenant whose rows the caller may see.
+fn tenant_seen(caller: &Caller) -> Option<TenantId> {
+    if caller.is_staff() { None } else { caller.tenant }
+}
+
 /// The invoice that the path names, if it exists for the caller.
 async fn find<S: Store>(call: &Call<S>) -> Result<(Invoice, InvoiceContents), Problem> {
     let id = InvoiceId(call.id()?);
-    let tenant = if call.caller.is_staff() { None } else { call.caller.tenant };
+    let tenant = tenant_seen(&call.caller);
     let found = call.services.run(async move |store: S| store.invoice(id, tenant).await).await?;
     found.filter(|(invoice, _)| may_see(&call.caller, invoice)).ok_or_else(|| Kind::NotFound.into())
 }
