@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use billing_domain::ports::{
-    AccountAdmin, DocumentStore, InvoiceProofs, InvoiceReader, InvoiceVoider, PriceAdmin, PriceCorrections, PriceDecks, PricingReader,
-    UsageReader,
+    AccountAdmin, DocumentStore, InvoiceProofs, InvoiceReader, InvoiceVoider, PriceAdmin, PriceCorrections, PriceDecks,
+    PricingReader, UsageReader,
 };
 use billing_runtime::Health;
 use jiff::Timestamp;
@@ -20,6 +20,8 @@ use crate::routes::Pages;
 const WORK_MAX: u32 = 256;
 /// Decks at once: each may hold its file, its lines and what they do.
 const IMPORTS_MAX: usize = 2;
+/// Proofs at once: each may keep a connection busy for as long as it takes to visit a million events.
+const PROOFS_MAX: usize = 2;
 
 /// The ports that the routes use, in one handle that is cheap to clone.
 pub(crate) trait Store:
@@ -53,6 +55,8 @@ pub(crate) struct Services<S: Store> {
     pub(crate) now: fn() -> Timestamp,
     /// Turns for the import of a deck.
     pub(crate) imports: Semaphore,
+    /// Turns for the proof of an invoice.
+    pub(crate) proofs: Arc<Semaphore>,
     /// Invoices' documents.
     pub(crate) documents: S::Documents,
     store: S,
@@ -74,8 +78,8 @@ impl<S: Store> Services<S> {
         tasks: Handle,
     ) -> Result<Self, serde_json::Error> {
         let work = Arc::new(Semaphore::new(WORK_MAX as usize));
-        let imports = Semaphore::new(IMPORTS_MAX);
-        Ok(Self { verifier, health, pages: Pages::new::<S>()?, now, imports, documents, store, tasks, work })
+        let (imports, proofs) = (Semaphore::new(IMPORTS_MAX), Arc::new(Semaphore::new(PROOFS_MAX)));
+        Ok(Self { verifier, health, pages: Pages::new::<S>()?, now, imports, proofs, documents, store, tasks, work })
     }
 
     /// Works with the store, to the end, whether or not the caller is still waiting.

@@ -118,13 +118,7 @@ impl<S: InvoiceAudit, D: DocumentStore> Verifier<S, D> {
         let bytes = if key.is_empty() { None } else { self.documents.get(&key).await? };
         let found = bytes.map_or_else(|| "absent".to_owned(), |bytes| hex(&Sha256::digest(&bytes)));
         let differs = found != recorded || found == "absent";
-        Ok(differs.then(|| Difference {
-            part: Part::Document,
-            subject: key,
-            field: "sha256",
-            stored: recorded,
-            found,
-        }))
+        Ok(differs.then(|| Difference { part: Part::Document, subject: key, field: "sha256", stored: recorded, found }))
     }
 }
 
@@ -150,12 +144,7 @@ impl Differing {
             stored: chain(error),
             found: "nothing that can be read".to_owned(),
         };
-        Self {
-            invoice_id: id.to_string(),
-            invoice_number: None,
-            account_id: None,
-            differences: vec![Row::of(&row)],
-        }
+        Self { invoice_id: id.to_string(), invoice_number: None, account_id: None, differences: vec![Row::of(&row)] }
     }
 }
 

@@ -65,8 +65,7 @@ pub(crate) async fn verify(arguments: &VerifyArguments) -> anyhow::Result<ExitCo
     let shutdown = Shutdown::on_signals().context("cannot listen to signals")?;
     let (store, documents) = (database(&config).await?, documents(&config).await?);
     let verifier = Arc::new(Verifier { store, documents, progress: Progress::new(arguments.json) });
-    let report =
-        verify::verify(&verifier, arguments.period, arguments.account_id, config.parallel, &shutdown).await;
+    let report = verify::verify(&verifier, arguments.period, arguments.account_id, config.parallel, &shutdown).await;
     verifier.progress.end();
     let report = report?;
     report.print(arguments.json)?;

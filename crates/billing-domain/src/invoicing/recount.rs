@@ -96,10 +96,7 @@ impl fmt::Display for Difference {
 ///
 /// # Errors
 /// [`MoneyError::Overflow`].
-pub fn differences(
-    record: &InvoiceRecord,
-    tallies: &BTreeMap<i64, EventTally>,
-) -> Result<Vec<Difference>, MoneyError> {
+pub fn differences(record: &InvoiceRecord, tallies: &BTreeMap<i64, EventTally>) -> Result<Vec<Difference>, MoneyError> {
     let mut found = Differences::default();
     let mut basis = record.basis.clone();
     for bucket in &record.sealed {
@@ -215,11 +212,7 @@ fn pair<T>(
 }
 
 /// Taxes by the rates that the invoice states: which held then is the profile's, and profiles are entered later too.
-fn compare_totals(
-    found: &mut Differences,
-    record: &InvoiceRecord,
-    made: &InvoiceContents,
-) -> Result<(), MoneyError> {
+fn compare_totals(found: &mut Differences, record: &InvoiceRecord, made: &InvoiceContents) -> Result<(), MoneyError> {
     let InvoiceRecord { invoice, contents, .. } = record;
     let of = (Part::Invoice, "");
     let subtotal = made.subtotal(invoice.currency)?;

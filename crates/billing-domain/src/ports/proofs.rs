@@ -59,9 +59,11 @@ pub trait InvoiceAudit {
     ) -> impl Future<Output = Result<Vec<InvoiceId>, PortError>> + Send;
 
     /// One invoice as it is stored, and what stood when it was drafted.
-    fn invoice_record(&self, invoice: InvoiceId) -> impl Future<Output = Result<Option<InvoiceRecord>, PortError>> + Send;
+    fn invoice_record(
+        &self,
+        invoice: InvoiceId,
+    ) -> impl Future<Output = Result<Option<InvoiceRecord>, PortError>> + Send;
 
     /// What the events of some buckets add up to, those of buckets that were merged into them included.
-    fn tallies(&self, buckets: &[i64])
-    -> impl Future<Output = Result<BTreeMap<i64, EventTally>, PortError>> + Send;
+    fn tallies(&self, buckets: &[i64]) -> impl Future<Output = Result<BTreeMap<i64, EventTally>, PortError>> + Send;
 }

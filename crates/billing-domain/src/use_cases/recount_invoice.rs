@@ -28,8 +28,7 @@ pub async fn recount_invoice(store: &impl InvoiceAudit, id: InvoiceId) -> Result
     for some in portions(&record.sealed) {
         tallies.extend(store.tallies(&some).await?);
     }
-    let differences =
-        differences(&record, &tallies).map_err(|error| PortError::permanent("recount_invoice", error))?;
+    let differences = differences(&record, &tallies).map_err(|error| PortError::permanent("recount_invoice", error))?;
     Ok(Some(Recounted { invoice: record.invoice, differences }))
 }
 

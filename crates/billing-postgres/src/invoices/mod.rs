@@ -21,9 +21,9 @@ use billing_domain::invoicing::{
     Disposition, EventTally, Invoice, InvoiceContents, InvoiceDocument, InvoiceProof, InvoiceRecord, VoidReason,
 };
 use billing_domain::ports::{
-    AdminAction, Billable, ChangeOutcome, DraftOutcome, DraftRequest, FinalizeOutcome, InvoiceAudit, InvoiceFilter, InvoicePage,
-    InvoiceProofs, InvoiceReader, InvoiceStore, InvoiceVoider, Outbox, OutboxEntry, PinRequest, PortError, Refusal, RunCounts,
-    RunResult, RunTotals, UsageExport,
+    AdminAction, Billable, ChangeOutcome, DraftOutcome, DraftRequest, FinalizeOutcome, InvoiceAudit, InvoiceFilter,
+    InvoicePage, InvoiceProofs, InvoiceReader, InvoiceStore, InvoiceVoider, Outbox, OutboxEntry, PinRequest, PortError,
+    Refusal, RunCounts, RunResult, RunTotals, UsageExport,
 };
 use billing_domain::{AccountId, InvoiceId, Month, TenantId};
 use jiff::Timestamp;
@@ -33,8 +33,8 @@ use crate::Postgres;
 use crate::prices::outcome;
 use crate::transaction::Ended;
 
-pub(crate) use export::Exports;
 use export::ExportedRows;
+pub(crate) use export::Exports;
 
 impl InvoiceStore for Postgres {
     async fn billable(&self, period: Month, account: Option<AccountId>) -> Result<Vec<Billable>, PortError> {

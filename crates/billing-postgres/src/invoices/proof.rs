@@ -9,21 +9,25 @@ use billing_domain::invoicing::{
 };
 use billing_domain::ports::PortError;
 use billing_domain::pricing::PriceTerms;
+use billing_domain::usage::BucketKey;
 use billing_domain::{InvoiceId, Month, PriceId, TenantId};
 use diesel::QueryableByName;
 use diesel::data_types::PgDate;
-use diesel::sql_types::{Array, BigInt, Bool, Date, Text, Timestamptz, Uuid as SqlUuid};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel::sql_types::{Array, BigInt, Bool, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use crate::Postgres;
 use crate::columns::{self, Table};
 use crate::prices;
 use crate::transaction::{Failure, Reach, Transaction};
 
-use super::sealed::{MISPLACED, TallyColumns, sealed};
+use super::basis::Bound;
+use super::sealed::{BUCKET_COLUMNS, BucketRow, EVENTS_OF_BUCKETS, MISPLACED, TallyColumns, sealed};
 use super::{contents, rows};
 
 const TABLE: Table = Table("billing_events");
+/// Longer than other answers may take; few are asked for at once.
+const TIME_MAX: &str = "SET LOCAL statement_timeout = '30s'";
 
 /// The proof, if the invoice is there for the tenant.
 pub(super) async fn prove(
@@ -68,20 +72,21 @@ impl Transaction for ProveInvoice {
             #[diesel(sql_type = Bool)]
             is_replica: bool,
         }
+        connection.batch_execute(TIME_MAX).await?;
         let found = rows::find(connection, self.id, false).await?;
         let seen = found.filter(|invoice| self.tenant.is_none_or(|tenant| tenant == invoice.tenant));
         let Some(invoice) = seen else { return Ok(None) };
         let contents = contents::read_as_stored(connection, &invoice).await?;
         let sealed = sealed(connection, invoice.id).await?;
-        let counted = count(connection, &invoice).await?;
+        let parts = parts(connection, &invoice).await?;
+        let counted = count(connection, &invoice, &parts).await?;
         let prices = prices::by_id(connection, &prices_named(&contents, &sealed)).await?;
         let archived = archived_months(connection, &contents.lines).await?;
         let lines = prove_lines(&contents.lines, &sealed, &counted, &prices)?;
         let lines = lines.into_iter().map(|line| without_archived(line, &archived)).collect();
         let receipts = receipts(connection, &invoice, &counted).await?;
-        let server: Server = diesel::sql_query("SELECT now() AS now, pg_is_in_recovery() AS is_replica")
-            .get_result(connection)
-            .await?;
+        let server: Server =
+            diesel::sql_query("SELECT now() AS now, pg_is_in_recovery() AS is_replica").get_result(connection).await?;
         Ok(Some((InvoiceProof { lines, receipts, as_of: columns::timestamp(server.now) }, server.is_replica)))
     }
 }
@@ -98,16 +103,9 @@ struct Counted {
 
 #[derive(QueryableByName)]
 struct CountRow {
-    #[diesel(sql_type = Bool)]
-    is_own: bool,
-    #[diesel(sql_type = Date)]
-    usage_month: PgDate,
-    #[diesel(sql_type = Text)]
-    operator_id: String,
-    #[diesel(sql_type = Text)]
-    direction: String,
-    #[diesel(sql_type = SqlUuid)]
-    price_id: uuid::Uuid,
+    /// Of the bucket; `None`: the row that holds only `received`.
+    #[diesel(sql_type = Nullable<BigInt>)]
+    id: Option<i64>,
     #[diesel(embed)]
     tally: TallyColumns,
     #[diesel(sql_type = BigInt)]
@@ -116,67 +114,98 @@ struct CountRow {
     received: i64,
 }
 
-/// Other receipts of an account, `$2`, in the month from `$5` to `$6`; `$7` and `$8` enclose the keys of its waiting usage.
+/// Other receipts of an account, `$2`, in the month from `$3` to `$4`; `$5` and `$6` enclose the keys of its waiting usage.
 /// A message that cannot be usage has no time of a charge that could be believed: it counts when it was published.
 const OTHERS: [&str; 3] = [
-    "FROM billing.duplicate_messages WHERE account_id = $2 AND charged_at >= $5 AND charged_at < $6",
+    "FROM billing.duplicate_messages WHERE account_id = $2 AND charged_at >= $3 AND charged_at < $4",
     "FROM billing.quarantined_messages
-        WHERE account_id = $2 AND published_at >= $5 AND published_at < $6 AND replayed_at IS NULL",
+        WHERE account_id = $2 AND published_at >= $3 AND published_at < $4 AND replayed_at IS NULL",
     "FROM billing.unrated_events
-        WHERE key >= $7 AND key < $8 AND account_id = $2 AND charged_at >= $5 AND charged_at < $6",
+        WHERE key >= $5 AND key < $6 AND account_id = $2 AND charged_at >= $3 AND charged_at < $4",
 ];
 
 /// Visits each event once: those of the invoice's buckets, and those of the account's buckets of the month.
-async fn count(connection: &mut AsyncPgConnection, invoice: &Invoice) -> Result<Counted, Failure> {
+async fn count(
+    connection: &mut AsyncPgConnection,
+    invoice: &Invoice,
+    parts: &BTreeMap<i64, Option<LineKey>>,
+) -> Result<Counted, Failure> {
     let [duplicates, quarantined, unrated] = OTHERS;
     let query = format!(
+        "WITH events AS MATERIALIZED (
+            SELECT k.id, e.stream_sequence AS place, e.segments, e.amount_micros,
+                e.dlr_status = 'DELIVERED' AS is_delivered, {MISPLACED} AS is_misplaced,
+                e.charged_at >= $3 AND e.charged_at < $4 AS is_in_month
+            FROM {EVENTS_OF_BUCKETS}
+        )
+        SELECT id, count(*) AS messages, sum(segments) AS segments,
+            count(*) FILTER (WHERE is_delivered) AS delivered_messages,
+            COALESCE(sum(segments) FILTER (WHERE is_delivered), 0) AS delivered_segments,
+            sum(amount_micros)::text AS amount, count(*) FILTER (WHERE is_misplaced) AS misplaced,
+            min(place) AS first_place, max(place) AS last_place, count(*) FILTER (WHERE is_in_month) AS in_month,
+            0::bigint AS received
+        FROM events GROUP BY id
+        UNION ALL
+        SELECT NULL, 0, 0, 0, 0, '0', 0, 0, 0, 0, count(DISTINCT place)
+        FROM (SELECT place FROM events WHERE is_in_month
+            UNION ALL SELECT stream_sequence {duplicates}
+            UNION ALL SELECT stream_sequence {quarantined}
+            UNION ALL SELECT stream_sequence {unrated}) AS receipts"
+    );
+    let ids = parts.keys().copied().collect();
+    let found: Vec<CountRow> = bind(query, invoice, ids).load(connection).await?;
+    let mut counted = Counted { own: BTreeMap::new(), recorded: 0, received: 0 };
+    for row in found {
+        counted.recorded += TABLE.count("messages", row.in_month)?;
+        counted.received += TABLE.count("stream_sequence", row.received)?;
+        if let Some(key) = row.id.and_then(|id| parts.get(&id)).and_then(Option::as_ref) {
+            counted.own.entry(key.clone()).or_default().merge(&row.tally.tally()?)?;
+        }
+    }
+    Ok(counted)
+}
+
+/// The buckets of the invoice, with their lines, and those of the account and month; with each those that were merged into
+/// it, which have its key.
+async fn parts(
+    connection: &mut AsyncPgConnection,
+    invoice: &Invoice,
+) -> Result<BTreeMap<i64, Option<LineKey>>, Failure> {
+    #[derive(QueryableByName)]
+    struct Part {
+        #[diesel(sql_type = Bool)]
+        is_own: bool,
+        #[diesel(embed)]
+        bucket: BucketRow,
+    }
+    let query = format!(
         "WITH RECURSIVE parts AS (
-            (SELECT id, COALESCE(sealed_by = $1, false) AS is_own FROM billing.usage_buckets WHERE sealed_by = $1
+            (SELECT id, true AS is_own FROM billing.usage_buckets WHERE sealed_by = $1
             UNION
             SELECT id, COALESCE(sealed_by = $1, false) FROM billing.usage_buckets
             WHERE account_id = $2 AND day >= $3 AND day < $4 AND merged_into IS NULL)
             UNION
             SELECT b.id, parts.is_own OR b.sealed_by = $1
             FROM parts JOIN billing.usage_buckets b ON b.merged_into = parts.id
-        ), events AS MATERIALIZED (
-            SELECT parts.is_own, k.id, e.stream_sequence AS place, e.segments, e.amount_micros,
-                e.dlr_status = 'DELIVERED' AS is_delivered, {MISPLACED} AS is_misplaced,
-                e.charged_at >= $5 AND e.charged_at < $6 AS is_in_month
-            FROM parts
-            JOIN billing.usage_buckets k ON k.id = parts.id
-            JOIN billing.billing_events e ON e.bucket_id = parts.id
-        ), counted AS (
-            SELECT is_own, id, count(*) AS messages, sum(segments) AS segments,
-                count(*) FILTER (WHERE is_delivered) AS delivered_messages,
-                COALESCE(sum(segments) FILTER (WHERE is_delivered), 0) AS delivered_segments,
-                sum(amount_micros)::text AS amount, count(*) FILTER (WHERE is_misplaced) AS misplaced,
-                min(place) AS first_place, max(place) AS last_place, count(*) FILTER (WHERE is_in_month) AS in_month
-            FROM events GROUP BY is_own, id
         )
-        SELECT c.*, date_trunc('month', k.day)::date AS usage_month, k.operator_id, k.direction, k.price_id,
-            0::bigint AS received
-        FROM counted c JOIN billing.usage_buckets k ON k.id = c.id
-        UNION ALL
-        -- One row more, of which only the last column counts.
-        SELECT false, 0, 0, 0, 0, 0, '0', 0, 0, 0, 0, $3, 'none', 'MT', $1, count(DISTINCT place)
-        FROM (SELECT place FROM events WHERE is_in_month
-            UNION ALL SELECT stream_sequence {duplicates}
-            UNION ALL SELECT stream_sequence {quarantined}
-            UNION ALL SELECT stream_sequence {unrated}) AS receipts"
+        SELECT parts.is_own, {BUCKET_COLUMNS} FROM parts JOIN billing.usage_buckets b ON b.id = parts.id"
     );
-    let found: Vec<CountRow> = bind(query, invoice).load(connection).await?;
-    let mut counted = Counted { own: BTreeMap::new(), recorded: 0, received: 0 };
-    for row in found {
-        counted.recorded += TABLE.count("messages", row.in_month)?;
-        counted.received += TABLE.count("stream_sequence", row.received)?;
-        if row.is_own {
-            let month = TABLE.day("charged_at", row.usage_month)?.month();
-            let (operator, direction) = (TABLE.operator(&row.operator_id)?, TABLE.direction(&row.direction)?);
-            let key = (month, operator, direction, PriceId(row.price_id));
-            counted.own.entry(key).or_default().merge(&row.tally.tally()?)?;
-        }
-    }
-    Ok(counted)
+    let rows: Vec<Part> = diesel::sql_query(query)
+        .bind::<SqlUuid, _>(invoice.id.0)
+        .bind::<SqlUuid, _>(invoice.account.0)
+        .bind::<Date, _>(rows::month(invoice.period))
+        .bind::<Date, _>(rows::month(invoice.period.next()))
+        .load(connection)
+        .await?;
+    let part = |row: &Part| {
+        let bucket = row.bucket.bucket()?;
+        Ok((bucket.id, row.is_own.then(|| line_key(&bucket.key))))
+    };
+    rows.iter().map(part).collect()
+}
+
+fn line_key(key: &BucketKey) -> LineKey {
+    (key.day.month(), key.operator.clone(), key.direction, key.price)
 }
 
 async fn receipts(
@@ -197,10 +226,10 @@ async fn receipts(
     let query = format!(
         "SELECT (SELECT count(*) {duplicates}) AS duplicates, (SELECT count(*) {quarantined}) AS quarantined,
             (SELECT count(*) {unrated}) AS unrated
-        -- What the other question is bound to as well.
-        WHERE ($1::uuid, $3::date, $4::date) IS NOT NULL"
+        -- The other question's buckets.
+        WHERE $1::bigint[] IS NOT NULL"
     );
-    let others: Others = bind(query, invoice).get_result(connection).await?;
+    let others: Others = bind(query, invoice, Vec::new()).get_result(connection).await?;
     Ok(Receipts {
         received: counted.received,
         recorded: counted.recorded,
@@ -210,22 +239,15 @@ async fn receipts(
     })
 }
 
-/// `$1` invoice, `$2` account, `$3` and `$4` the month's days, `$5` and `$6` its instants, `$7` and `$8` the account's
-/// waiting usage.
-fn bind(
-    query: String,
-    invoice: &Invoice,
-) -> diesel::query_builder::BoxedSqlQuery<'static, diesel::pg::Pg, diesel::query_builder::SqlQuery> {
-    let (month, next) = (invoice.period, invoice.period.next());
+/// `$1` buckets, `$2` account, `$3` and `$4` the month's instants, `$5` and `$6` the account's waiting usage.
+fn bind(query: String, invoice: &Invoice, buckets: Vec<i64>) -> Bound<'static> {
     let instant = |month: Month| columns::instant(month.first_day().start());
     diesel::sql_query(query)
         .into_boxed()
-        .bind::<SqlUuid, _>(invoice.id.0)
+        .bind::<Array<BigInt>, _>(buckets)
         .bind::<SqlUuid, _>(invoice.account.0)
-        .bind::<Date, _>(rows::month(month))
-        .bind::<Date, _>(rows::month(next))
-        .bind::<Timestamptz, _>(instant(month))
-        .bind::<Timestamptz, _>(instant(next))
+        .bind::<Timestamptz, _>(instant(invoice.period))
+        .bind::<Timestamptz, _>(instant(invoice.period.next()))
         // A key begins with the account and a blank; "!" follows the blank.
         .bind::<Text, _>(format!("{} ", invoice.account))
         .bind::<Text, _>(format!("{}!", invoice.account))
@@ -252,7 +274,7 @@ fn prove_lines(
         proofs[at].line = Some(line.clone());
     }
     for SealedBucket { key, sums, .. } in sealed {
-        let at = place(&mut proofs, (key.day.month(), key.operator.clone(), key.direction, key.price));
+        let at = place(&mut proofs, line_key(key));
         proofs[at].buckets += 1;
         proofs[at].sealed.merge(sums)?;
     }

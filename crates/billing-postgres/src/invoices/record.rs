@@ -74,7 +74,8 @@ impl Transaction for ReadRecord {
         let asked = |query: String| ask(query, &invoice, &months);
         let which = format!("{STOOD} AND usage_month = ANY($4)");
         let before = basis::invoiced(connection, invoice.currency, asked, &which).await?;
-        let ids = prices_named(&contents, &sealed).into_iter().chain(usage.iter().map(|usage| usage.key.price)).collect();
+        let ids =
+            prices_named(&contents, &sealed).into_iter().chain(usage.iter().map(|usage| usage.key.price)).collect();
         let prices = prices::by_id(connection, &ids).await?;
         let mut corrections = prices::corrections_before(connection, &ids, invoice.id).await?;
         let group = |(id, terms)| (id, PriceGroup { terms, corrections: corrections.remove(&id).unwrap_or_default() });

@@ -27,6 +27,9 @@ pub(super) const MISPLACED: &str = "NOT (e.account_id = k.account_id AND e.tenan
     AND e.operator_id = k.operator_id AND e.direction = k.direction AND e.currency = k.currency
     AND e.price_id = k.price_id AND (e.charged_at AT TIME ZONE 'UTC')::date = k.day)";
 
+/// Events `e` of the buckets `$1`, and their buckets `k`.
+pub(super) const EVENTS_OF_BUCKETS: &str =
+    "billing.billing_events e JOIN billing.usage_buckets k ON k.id = e.bucket_id WHERE e.bucket_id = ANY($1)";
 #[derive(QueryableByName)]
 pub(super) struct BucketRow {
     #[diesel(sql_type = BigInt)]
@@ -100,28 +103,45 @@ pub(super) async fn tallies(
     buckets: &[i64],
 ) -> Result<BTreeMap<i64, EventTally>, Failure> {
     #[derive(QueryableByName)]
-    struct Row {
+    struct Part {
         #[diesel(sql_type = BigInt)]
         root: i64,
+        #[diesel(sql_type = BigInt)]
+        id: i64,
+    }
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        id: i64,
         #[diesel(embed)]
         tally: TallyColumns,
     }
-    let query = format!(
+    let parts: Vec<Part> = diesel::sql_query(
         "WITH RECURSIVE parts AS (
             SELECT id AS root, id FROM billing.usage_buckets WHERE id = ANY($1)
             UNION ALL
             SELECT parts.root, b.id FROM parts JOIN billing.usage_buckets b ON b.merged_into = parts.id
-        )
-        SELECT parts.root, count(*) AS messages, sum(e.segments) AS segments,
+        ) SELECT root, id FROM parts",
+    )
+    .bind::<Array<BigInt>, _>(buckets)
+    .load(connection)
+    .await?;
+    let roots: BTreeMap<i64, i64> = parts.iter().map(|part| (part.id, part.root)).collect();
+    // By themselves, so that how many they are is known when it is decided how to find their events.
+    let query = format!(
+        "SELECT k.id, count(*) AS messages, sum(e.segments) AS segments,
             count(*) FILTER (WHERE e.dlr_status = 'DELIVERED') AS delivered_messages,
             COALESCE(sum(e.segments) FILTER (WHERE e.dlr_status = 'DELIVERED'), 0) AS delivered_segments,
             sum(e.amount_micros)::text AS amount, count(*) FILTER (WHERE {MISPLACED}) AS misplaced,
             min(e.stream_sequence) AS first_place, max(e.stream_sequence) AS last_place
-        FROM parts
-        JOIN billing.usage_buckets k ON k.id = parts.root
-        JOIN billing.billing_events e ON e.bucket_id = parts.id
-        GROUP BY parts.root"
+        FROM {EVENTS_OF_BUCKETS} GROUP BY k.id"
     );
-    let rows: Vec<Row> = diesel::sql_query(query).bind::<Array<BigInt>, _>(buckets).load(connection).await?;
-    rows.iter().map(|row| Ok((row.root, row.tally.tally()?))).collect()
+    let ids: Vec<i64> = roots.keys().copied().collect();
+    let rows: Vec<Row> = diesel::sql_query(query).bind::<Array<BigInt>, _>(ids).load(connection).await?;
+    let mut tallies: BTreeMap<i64, EventTally> = BTreeMap::new();
+    for row in &rows {
+        let root = roots.get(&row.id).copied().unwrap_or(row.id);
+        tallies.entry(root).or_default().merge(&row.tally.tally()?)?;
+    }
+    Ok(tallies)
 }

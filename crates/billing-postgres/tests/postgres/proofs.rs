@@ -48,11 +48,8 @@ async fn void(db: &TestDatabase, id: InvoiceId) {
 
 /// A message that cannot be usage, of account 1.
 async fn quarantine(db: &TestDatabase) {
-    let unreadable = Unreadable {
-        reason: QuarantineReason::Malformed,
-        detail: "no segments".into(),
-        account: Some(account(1)),
-    };
+    let unreadable =
+        Unreadable { reason: QuarantineReason::Malformed, detail: "no segments".into(), account: Some(account(1)) };
     let deliveries = [Delivery { receipt: receipt(), raw: b"raw", content: Err(unreadable) }];
     let directory = billing_domain::ports::Accounts::directory(&db.worker).await.unwrap();
     let book = billing_domain::ports::PriceBookStore::book(&db.worker).await.unwrap();
@@ -67,17 +64,34 @@ fn shown(proof: &InvoiceProof) -> String {
         let stored = line.line.as_ref().expect("a line");
         format!(
             "{} {} {} {} {}: line {}/{}/{} buckets {}:{}/{}/{}/{} events {}/{}/{}/{}",
-            line.key.0, line.key.1, line.key.2.name(), events.places.is_some(), line.agrees(),
-            stored.messages, stored.segments, stored.exact,
-            line.buckets, line.sealed.messages, line.sealed.segments, line.sealed.units, line.sealed.amount,
-            events.messages, events.segments, units, events.amount,
+            line.key.0,
+            line.key.1,
+            line.key.2.name(),
+            events.places.is_some(),
+            line.agrees(),
+            stored.messages,
+            stored.segments,
+            stored.exact,
+            line.buckets,
+            line.sealed.messages,
+            line.sealed.segments,
+            line.sealed.units,
+            line.sealed.amount,
+            events.messages,
+            events.segments,
+            units,
+            events.amount,
         )
     });
     let receipts = proof.receipts;
     format!(
         "{} | {} = {} + {} + {} + {}",
         lines.collect::<Vec<_>>().join("; "),
-        receipts.received, receipts.recorded, receipts.duplicates, receipts.quarantined, receipts.unrated
+        receipts.received,
+        receipts.recorded,
+        receipts.duplicates,
+        receipts.quarantined,
+        receipts.unrated
     )
 }
 
@@ -108,7 +122,12 @@ async fn a_proof_counts_lines_buckets_events_and_receipts() {
         .unwrap();
     let [september, october, _] = issue(&db, "2026-10").await[..] else { panic!("three are due") };
     let october = if db.text(&format!("SELECT period_start::text FROM billing.invoices WHERE id = '{october}'")).await
-        == "2026-10-01" { october } else { september };
+        == "2026-10-01"
+    {
+        october
+    } else {
+        september
+    };
     let expected = "2026-10 op-20 MT true true: line 2/4/0.050000 buckets 2:2/4/4/0.050000 events 2/4/4/0.050000";
     assert_eq!(shown(&prove(&db, october).await), format!("{expected} | 5 = 2 + 1 + 1 + 1"));
 
@@ -129,11 +148,9 @@ async fn a_proof_counts_lines_buckets_events_and_receipts() {
     let [third] = issue(&db, "2026-10").await[..] else { panic!("one is due") };
     assert_eq!(shown(&prove(&db, third).await), format!("{expected} | 6 = 3 + 1 + 1 + 1"));
 
-    for (id, tenant, is_there) in [
-        (third, None, true),
-        (third, Some(tenant(2)), false),
-        (InvoiceId(Uuid::from_u128(1)), None, false),
-    ] {
+    for (id, tenant, is_there) in
+        [(third, None, true), (third, Some(tenant(2)), false), (InvoiceId(Uuid::from_u128(1)), None, false)]
+    {
         assert_eq!(db.api.proof(id, tenant).await.unwrap().is_some(), is_there);
     }
     assert_recounts(&db).await;
@@ -142,10 +159,19 @@ async fn a_proof_counts_lines_buckets_events_and_receipts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proof_says_what_does_not_agree() {
     for (what, corruption) in [
-        ("an event's amount", "UPDATE billing.billing_events SET amount_micros = amount_micros + 1 WHERE message_id = $m"),
+        (
+            "an event's amount",
+            "UPDATE billing.billing_events SET amount_micros = amount_micros + 1 WHERE message_id = $m",
+        ),
         ("an event is gone", "DELETE FROM billing.billing_events WHERE message_id = $m"),
-        ("an event is doubled", "INSERT INTO billing.billing_events SELECT * FROM billing.billing_events WHERE message_id = $m"),
-        ("an event of another day", "UPDATE billing.billing_events SET charged_at = charged_at + interval '1 day' WHERE message_id = $m"),
+        (
+            "an event is doubled",
+            "INSERT INTO billing.billing_events SELECT * FROM billing.billing_events WHERE message_id = $m",
+        ),
+        (
+            "an event of another day",
+            "UPDATE billing.billing_events SET charged_at = charged_at + interval '1 day' WHERE message_id = $m",
+        ),
         ("a bucket's sum", "UPDATE billing.usage_buckets SET amount_micros = amount_micros + 1"),
         ("a bucket's units", "UPDATE billing.usage_buckets SET units = units + 1"),
         (
@@ -240,9 +266,7 @@ async fn few_exports_run_at_once_and_one_that_is_dropped_ends_at_the_server() {
     // Far more than fits between the two.
     db.owner
         .batch_execute(
-            "ALTER TABLE billing.billing_events NO FORCE ROW LEVEL SECURITY;
-            INSERT INTO billing.billing_events SELECT e.* FROM billing.billing_events e, generate_series(1, 300000);
-            ALTER TABLE billing.billing_events FORCE ROW LEVEL SECURITY",
+            "INSERT INTO billing.billing_events SELECT e.* FROM billing.billing_events e, generate_series(1, 300000)",
         )
         .await
         .unwrap();

@@ -76,9 +76,7 @@ pub(crate) fn proving() -> Operation {
 
 /// `GET /v1/billing/invoices/{id}/usage.csv`.
 pub(crate) fn exporting_usage() -> Operation {
-    let line = format!(
-        "{ID},2026-10-05T08:00:00.000000Z,41220,MT,2,DELIVERED,{PRICE},0.012500,0.025000,USD"
-    );
+    let line = format!("{ID},2026-10-05T08:00:00.000000Z,41220,MT,2,DELIVERED,{PRICE},0.012500,0.025000,USD");
     Operation::new("exportInvoiceUsage", TAG, "The rated events behind an invoice")
         .says(
             "One line a message, by day, and within a day in the order of the stream; late usage of earlier months comes first. \
@@ -125,13 +123,7 @@ fn proof() -> ProofView {
         pricing_table_id: PRICE,
         agrees: true,
         line: Some(LineSumsView { message_count, segment_count, exact_amount: exact_amount() }),
-        buckets: BucketSumsView {
-            bucket_count: 31,
-            message_count,
-            segment_count,
-            units,
-            exact_amount: exact_amount(),
-        },
+        buckets: BucketSumsView { bucket_count: 31, message_count, segment_count, units, exact_amount: exact_amount() },
         events: Some(EventSumsView {
             event_count: message_count,
             segment_count,
@@ -150,7 +142,14 @@ fn proof() -> ProofView {
         agrees: true,
         as_of: "2026-11-03T09:30:00Z".into(),
         lines: vec![line],
-        receipts: ReceiptsView { received: 803, recorded: 800, duplicates: 2, quarantined: 1, unrated: 0, agrees: true },
+        receipts: ReceiptsView {
+            received: 803,
+            recorded: 800,
+            duplicates: 2,
+            quarantined: 1,
+            unrated: 0,
+            agrees: true,
+        },
         document_sha256: Some("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into()),
     }
 }

@@ -1,5 +1,7 @@
 //! `GET /v1/billing/invoices/{id}/proof`: what an invoice was made from, counted when it is asked for.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use billing_domain::invoicing::{Invoice, InvoiceProof, LineProof, Receipts};
 use serde::Serialize;
@@ -149,8 +151,15 @@ pub(super) struct ReceiptsView {
 pub(crate) async fn prove<S: Store>(call: Call<S>) -> Result<HttpResponse, Problem> {
     let (invoice, _) = find(&call).await?;
     call.no_query()?;
+    let turn = Arc::clone(&call.services.proofs).try_acquire_owned().map_err(|_| Kind::Overloaded)?;
     let (id, tenant) = (invoice.id, tenant_seen(&call.caller));
-    let proof = call.services.run(async move |store: S| store.proof(id, tenant).await).await?;
+    let proof = call.services.run(async move |store: S| {
+        let proof = store.proof(id, tenant).await;
+        // Taken for as long as it is counted, not for as long as somebody waits for it.
+        drop(turn);
+        proof
+    });
+    let proof = proof.await?;
     let proof = proof.ok_or(Kind::NotFound)?;
     call.note_read(Some(invoice.account), "invoice proof").await?;
     answer::ok(&ProofView::of(&invoice, &proof))

@@ -45,8 +45,7 @@ fn world() -> (InvoiceRecord, BTreeMap<i64, EventTally>) {
         groups: BTreeSet::new(),
     };
     let new = |bucket: &SealedBucket| SealedUsage { key: bucket.key.clone(), sums: bucket.sums, is_new: true };
-    let mut contents =
-        compose(&InvoiceBasis { usage: sealed.iter().map(new).collect(), ..basis.clone() }).unwrap();
+    let mut contents = compose(&InvoiceBasis { usage: sealed.iter().map(new).collect(), ..basis.clone() }).unwrap();
     let subtotal = contents.subtotal(currency).unwrap();
     contents.taxes = taxes(subtotal, &[TaxRate::new("VAT", Percentage::parse("10").unwrap()).unwrap()]).unwrap();
     let invoice = Invoice {
@@ -90,7 +89,11 @@ fn each_difference_is_named() {
             },
             "bucket messages, line messages, invoice messages",
         ),
-        ("an event of another key", |_, tallies| tallies.get_mut(&8).unwrap().misplaced = 1, "bucket events of another bucket's key"),
+        (
+            "an event of another key",
+            |_, tallies| tallies.get_mut(&8).unwrap().misplaced = 1,
+            "bucket events of another bucket's key",
+        ),
         ("a bucket's sum", |record, _| record.sealed[0].sums.amount = MicrosSum(1), "bucket amount"),
         ("a bucket's units", |record, _| record.sealed[1].sums.units = 1, "bucket units"),
         (
@@ -99,11 +102,7 @@ fn each_difference_is_named() {
             "line amount, invoice sum of its parts",
         ),
         ("a line's exact amount", |record, _| record.contents.lines[0].exact = MicrosSum(1), "line exact amount"),
-        (
-            "a line is gone",
-            |record, _| record.contents.lines.clear(),
-            "line existence, invoice sum of its parts",
-        ),
+        ("a line is gone", |record, _| record.contents.lines.clear(), "line existence, invoice sum of its parts"),
         (
             "an adjustment is gone",
             |record, _| record.contents.adjustments.clear(),
