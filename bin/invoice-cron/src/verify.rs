@@ -118,7 +118,13 @@ impl<S: InvoiceAudit, D: DocumentStore> Verifier<S, D> {
         let bytes = if key.is_empty() { None } else { self.documents.get(&key).await? };
         let found = bytes.map_or_else(|| "absent".to_owned(), |bytes| hex(&Sha256::digest(&bytes)));
         let differs = found != recorded || found == "absent";
-        Ok(differs.then(|| Difference { part: Part::Document, subject: key, field: "sha256", stored: recorded, found }))
+        Ok(differs.then_some(Difference {
+            part: Part::Document,
+            subject: key,
+            field: "sha256",
+            stored: recorded,
+            found,
+        }))
     }
 }
 

@@ -124,8 +124,8 @@ impl Differences {
         &mut self,
         (part, subject): (Part, &str),
         field: &'static str,
-        stored: T,
-        found: T,
+        stored: &T,
+        found: &T,
     ) {
         if stored != found {
             let (stored, found) = (stored.to_string(), found.to_string());
@@ -150,17 +150,17 @@ fn compare_bucket(
     let SealedBucket { id, key, sums } = bucket;
     let subject = format!("{id} ({} {} {} {})", key.day, key.operator, key.direction.name(), key.price);
     let of = (Part::Bucket, subject.as_str());
-    found.compare(of, "messages", sums.messages, tally.messages);
-    found.compare(of, "segments", sums.segments, tally.segments);
-    found.compare(of, "units", sums.units, units);
-    found.compare(of, "amount", sums.amount, tally.amount);
-    found.compare(of, "events of another bucket's key", 0, tally.misplaced);
+    found.compare(of, "messages", &sums.messages, &tally.messages);
+    found.compare(of, "segments", &sums.segments, &tally.segments);
+    found.compare(of, "units", &sums.units, &units);
+    found.compare(of, "amount", &sums.amount, &tally.amount);
+    found.compare(of, "events of another bucket's key", &0, &tally.misplaced);
     match basis.prices.get(&key.price) {
         Some(price) => {
             let by_price = MicrosSum(i128::from(price.terms.unit_price.0) * i128::from(units));
-            found.compare(of, "events' amount by its price", tally.amount, by_price);
+            found.compare(of, "events' amount by its price", &tally.amount, &by_price);
         }
-        None => found.compare(of, "price", key.price.to_string(), "absent".into()),
+        None => found.compare(of, "price", &key.price.to_string(), &"absent".into()),
     }
 }
 
@@ -170,10 +170,10 @@ fn compare_lines(found: &mut Differences, stored: &[InvoiceLine], made: &[Invoic
         format!("{} {operator} {direction} {}", line.usage_month, line.price)
     };
     pair(found, Part::Line, (stored, made), key, |found, of, stored, made| {
-        found.compare(of, "messages", stored.messages, made.messages);
-        found.compare(of, "segments", stored.segments, made.segments);
-        found.compare(of, "exact amount", stored.exact, made.exact);
-        found.compare(of, "amount", stored.amount, made.amount);
+        found.compare(of, "messages", &stored.messages, &made.messages);
+        found.compare(of, "segments", &stored.segments, &made.segments);
+        found.compare(of, "exact amount", &stored.exact, &made.exact);
+        found.compare(of, "amount", &stored.amount, &made.amount);
     });
 }
 
@@ -183,9 +183,9 @@ fn compare_adjustments(found: &mut Differences, stored: &[Adjustment], made: &[A
         format!("{usage_month} {} {price}", kind.name())
     };
     pair(found, Part::Adjustment, (stored, made), key, |found, of, stored, made| {
-        found.compare(of, "units", stored.units, made.units);
-        found.compare(of, "due", stored.due, made.due);
-        found.compare(of, "amount", stored.amount, made.amount);
+        found.compare(of, "units", &stored.units, &made.units);
+        found.compare(of, "due", &stored.due, &made.due);
+        found.compare(of, "amount", &stored.amount, &made.amount);
     });
 }
 
@@ -216,21 +216,21 @@ fn compare_totals(found: &mut Differences, record: &InvoiceRecord, made: &Invoic
     let InvoiceRecord { invoice, contents, .. } = record;
     let of = (Part::Invoice, "");
     let subtotal = made.subtotal(invoice.currency)?;
-    found.compare(of, "sum of its parts", contents.subtotal(invoice.currency)?, invoice.subtotal);
-    found.compare(of, "subtotal", invoice.subtotal, subtotal);
-    found.compare(of, "messages", invoice.messages, made.lines.iter().map(|line| line.messages).sum());
-    found.compare(of, "segments", invoice.segments, made.lines.iter().map(|line| line.segments).sum());
+    found.compare(of, "sum of its parts", &contents.subtotal(invoice.currency)?, &invoice.subtotal);
+    found.compare(of, "subtotal", &invoice.subtotal, &subtotal);
+    found.compare(of, "messages", &invoice.messages, &made.lines.iter().map(|line| line.messages).sum());
+    found.compare(of, "segments", &invoice.segments, &made.lines.iter().map(|line| line.segments).sum());
     let rates: Vec<TaxRate> = contents.taxes.iter().filter_map(|tax| TaxRate::new(&tax.name, tax.rate).ok()).collect();
     if rates.len() != contents.taxes.len() {
-        found.compare(of, "taxes", contents.taxes.len(), rates.len());
+        found.compare(of, "taxes", &contents.taxes.len(), &rates.len());
         return Ok(());
     }
     let taxes = taxes(subtotal, &rates)?;
     for (stored, made) in contents.taxes.iter().zip(&taxes) {
         let subject = format!("{} {} %", stored.name, stored.rate);
-        found.compare((Part::Tax, &subject), "amount", stored.amount, made.amount);
+        found.compare((Part::Tax, &subject), "amount", &stored.amount, &made.amount);
     }
-    found.compare(of, "total", invoice.total, total(subtotal, &taxes)?);
+    found.compare(of, "total", &invoice.total, &total(subtotal, &taxes)?);
     Ok(())
 }
 

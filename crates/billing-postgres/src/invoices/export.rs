@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use billing_domain::ports::{PortError, UsageExport, UsageRows};
 use billing_domain::{InvoiceId, TenantId};
-use bytes::Bytes;
 use futures::StreamExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
@@ -91,7 +90,7 @@ impl ExportedRows {
                 continue;
             };
             match rows.next().await {
-                Some(row) => chunk.extend_from_slice(&Bytes::from(row.map_err(failed)?)),
+                Some(row) => chunk.extend_from_slice(&row.map_err(failed)?),
                 None => self.current = None,
             }
         }

@@ -7,7 +7,7 @@ use super::*;
 use crate::invoicing::{InvoiceStatus, InvoicedBefore, Percentage, PriceGroup};
 use crate::pricing::{AdjustmentKind, Discount, sample_price};
 use crate::usage::Direction;
-use crate::{AccountId, Currency, Day, InvoiceId, MinorAmount, Month, OperatorId, TenantId};
+use crate::{AccountId, Currency, Day, InvoiceId, Month, OperatorId, TenantId};
 
 /// An October of two buckets at 0.0125 less 10 %, with a tax; and what their events add up to.
 fn world() -> (InvoiceRecord, BTreeMap<i64, EventTally>) {
