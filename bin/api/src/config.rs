@@ -8,6 +8,9 @@ use billing_s3::S3Config;
 
 use crate::auth::{ClaimNames, JwksSource};
 
+/// Of the connections to the primary, those that are kept for exports of usage.
+const EXPORTS_MAX: u32 = 2;
+
 /// What `api` needs.
 pub(crate) struct ServeConfig {
     pub(crate) log: Option<LogFilter>,
@@ -81,13 +84,21 @@ fn database_url(env: &mut Env) -> String {
 fn database(env: &mut Env) -> DatabaseConfig {
     let url = database_url(env);
     let replica_url = env.url("BILLING_DATABASE_REPLICA_URL", &["postgres"]);
-    let pool_primary = env.number("BILLING_DATABASE_POOL_PRIMARY", 10, 1..=CONNECTIONS_MAX);
+    let pool_primary = env.number("BILLING_DATABASE_POOL_PRIMARY", 10, 2..=CONNECTIONS_MAX);
     let pool_replica = env.number("BILLING_DATABASE_POOL_REPLICA", 5, 0..=CONNECTIONS_MAX);
     if pool_primary + pool_replica > CONNECTIONS_MAX {
         let allowed = format!("at most {CONNECTIONS_MAX} together with BILLING_DATABASE_POOL_PRIMARY");
         env.refuse("BILLING_DATABASE_POOL_REPLICA", &pool_replica.to_string(), &allowed);
     }
-    DatabaseConfig { url, replica_url, pool_primary, pool_replica, pool_recording: 0, application_name: "billing-api" }
+    DatabaseConfig {
+        url,
+        replica_url,
+        pool_primary,
+        pool_replica,
+        pool_recording: 0,
+        pool_exports: EXPORTS_MAX.min(pool_primary.saturating_sub(1)),
+        application_name: "billing-api",
+    }
 }
 
 /// What looks like an address is one; anything else is a path.

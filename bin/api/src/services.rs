@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use billing_domain::ports::{
-    AccountAdmin, CreditNotes, DocumentStore, InvoiceReader, InvoiceRenderer, InvoiceVoider, PriceAdmin,
+    AccountAdmin, CreditNotes, DocumentStore, InvoiceProofs, InvoiceReader, InvoiceRenderer, InvoiceVoider, PriceAdmin,
     PriceCorrections, PriceDecks, PricingReader, UsageReader,
 };
 use billing_runtime::Health;
@@ -20,6 +20,8 @@ use crate::routes::Pages;
 const WORK_MAX: u32 = 256;
 /// Decks at once: each may hold its file, its lines and what they do.
 const IMPORTS_MAX: usize = 2;
+/// Proofs at once: each may keep a connection busy for as long as it takes to visit a million events.
+const PROOFS_MAX: usize = 2;
 
 /// The ports that the routes use, in one handle that is cheap to clone.
 pub(crate) trait Store:
@@ -30,6 +32,7 @@ pub(crate) trait Store:
     + PricingReader
     + AccountAdmin
     + InvoiceReader
+    + InvoiceProofs
     + InvoiceVoider
     + CreditNotes
     + Clone
@@ -55,6 +58,8 @@ pub(crate) struct Services<S: Store> {
     pub(crate) now: fn() -> Timestamp,
     /// Turns for the import of a deck.
     pub(crate) imports: Semaphore,
+    /// Turns for the proof of an invoice.
+    pub(crate) proofs: Arc<Semaphore>,
     /// Invoices' documents.
     pub(crate) documents: S::Documents,
     /// What makes documents that are not there yet.
@@ -78,8 +83,9 @@ impl<S: Store> Services<S> {
         tasks: Handle,
     ) -> Result<Self, serde_json::Error> {
         let work = Arc::new(Semaphore::new(WORK_MAX as usize));
-        let imports = Semaphore::new(IMPORTS_MAX);
-        Ok(Self { verifier, health, pages: Pages::new::<S>()?, now, imports, documents, renderer, store, tasks, work })
+        let (imports, proofs) = (Semaphore::new(IMPORTS_MAX), Arc::new(Semaphore::new(PROOFS_MAX)));
+        let pages = Pages::new::<S>()?;
+        Ok(Self { verifier, health, pages, now, imports, proofs, documents, renderer, store, tasks, work })
     }
 
     /// Works with the store, to the end, whether or not the caller is still waiting.
@@ -100,6 +106,11 @@ impl<S: Store> Services<S> {
             result
         });
         task.await.map_err(|error| Problem::caused(Kind::Internal, error))?.map_err(Into::into)
+    }
+
+    /// Lets work go on by itself that is bounded elsewhere.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(work);
     }
 
     /// Returns when no store work is going on.

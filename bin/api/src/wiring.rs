@@ -78,6 +78,8 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
         .client_request_timeout(HEAD_TIME_MAX)
         .client_disconnect_timeout(DISCONNECT_TIME_MAX)
         .keep_alive(KEEP_ALIVE)
+        // A long answer goes out in pieces: none of them waits until the one before was acknowledged.
+        .tcp_nodelay(true)
         .max_connections(CONNECTIONS_MAX)
         .shutdown_timeout(SHUTDOWN_TIME_MAX)
         .shutdown_signal(async move {

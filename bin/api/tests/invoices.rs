@@ -388,3 +388,94 @@ async fn what_was_cancelled_says_so_and_nothing_is_as_fresh_as_usage() {
     let as_of: jiff::Timestamp = usage["asOf"].as_str().unwrap().parse().unwrap();
     assert_eq!((status, &usage["currency"], as_of.subsec_nanosecond() % 1_000), (200, &Value::Null, 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_invoice_stands_on() {
+    let (db, service, [august, _, other, _]) = world().await;
+    let customer = service.customer(account(1), tenant(1));
+    let (status, proof) = service.get(&customer, &format!("{LIST}/{august}/proof")).await;
+    assert_eq!((status, &proof["agrees"]), (200, &json!(true)), "{proof}");
+    let events = &proof["lines"][0]["events"];
+    assert_eq!((&events["eventCount"], &events["exactAmount"]), (&json!(4), &json!("0.100000")), "{proof}");
+    let sha256: String = Sha256::digest(pdf(august)).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(proof["documentSha256"], json!(sha256));
+    let receipts = json!({
+        "received": 4, "recorded": 4, "duplicates": 0, "quarantined": 0, "unrated": 0, "agrees": true,
+    });
+    assert_eq!(proof["receipts"], receipts);
+
+    let answer = service.request(Method::GET, &customer, &format!("{LIST}/{august}/usage.csv")).send().await.unwrap();
+    assert_eq!(answer.headers()["Content-Disposition"], "attachment; filename=\"INV-2026-000001-usage.csv\"");
+    let text = answer.text().await.unwrap();
+    let mut ids: Vec<_> = text.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
+    ids.sort_unstable();
+    let stored = "SELECT string_agg(message_id::text, ' ' ORDER BY message_id) FROM billing.billing_events
+        WHERE account_id = '%' AND charged_at < '2026-09-01'";
+    assert_eq!(ids.join(" "), db.text(&stored.replace('%', &account(1).to_string())).await);
+
+    let elsewhere = service.customer(account(1), tenant(2));
+    for (token, id) in [(&customer, other), (&elsewhere, august), (&customer, InvoiceId(uuid::Uuid::from_u128(1)))] {
+        for below in ["proof", "usage.csv"] {
+            assert_eq!(service.get(token, &format!("{LIST}/{id}/{below}")).await.0, 404, "{below}");
+        }
+    }
+}
+
+/// Far more of the August usage than fits between the two.
+async fn multiply_usage(db: &TestDatabase) {
+    db.owner
+        .batch_execute(
+            "INSERT INTO billing.billing_events SELECT e.* FROM billing.billing_events e, generate_series(1, 200000)
+            WHERE e.charged_at < '2026-09-01'",
+        )
+        .await
+        .unwrap();
+}
+
+const EXPORTING: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+    AND query LIKE 'COPY (SELECT message_id%' AND state = 'active'";
+
+async fn until_no_export(db: &TestDatabase) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while db.number(EXPORTING).await > 0 {
+        assert!(std::time::Instant::now() < deadline, "the server goes on");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_cannot_be_finished_does_not_look_complete() {
+    let (db, service, [august, ..]) = world().await;
+    multiply_usage(&db).await;
+    let token = service.customer(account(1), tenant(1));
+    let ask = || service.request(Method::GET, &token, &format!("{LIST}/{august}/usage.csv")).send();
+
+    // The server ends in the middle.
+    let mut answer = ask().await.unwrap();
+    assert!(answer.chunk().await.unwrap().is_some());
+    let end = format!("SELECT count(pg_terminate_backend(pid)) FROM {}", EXPORTING.split_once("FROM ").unwrap().1);
+    assert_eq!(db.number(&end).await, 1);
+    let failed = async {
+        while let Some(chunk) = answer.chunk().await? {
+            drop(chunk);
+        }
+        Ok::<_, reqwest::Error>(())
+    };
+    assert!(failed.await.is_err());
+    let log = service.log();
+    assert!(log.contains("an export is broken off"), "{log}");
+
+    // The client leaves: so does the server's work, and its place is free again.
+    let mut first = ask().await.unwrap();
+    assert!(first.chunk().await.unwrap().is_some());
+    let second = ask().await.unwrap();
+    assert_eq!((second.status().as_u16(), db.number(EXPORTING).await), (200, 2));
+    let refused = ask().await.unwrap();
+    assert_eq!((refused.status().as_u16(), refused.headers()["Retry-After"].to_str().unwrap()), (503, "1"));
+    // Nobody else waits for them.
+    assert_eq!(service.get(&token, &format!("{LIST}/{august}")).await.0, 200);
+    drop((first, second));
+    until_no_export(&db).await;
+    let whole = ask().await.unwrap().text().await.unwrap();
+    assert_eq!(whole.lines().count(), 1 + 4 * 200_001);
+}

@@ -49,6 +49,7 @@ fn database(env: &mut Env, pool_primary: u32, pool_recording: u32) -> DatabaseCo
         pool_primary,
         pool_replica: 0,
         pool_recording,
+        pool_exports: 0,
         application_name: "billing-ingest",
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use billing_domain::{AccountId, Month};
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use uuid::Uuid;
 
 /// Issues the invoices of a month.
@@ -41,6 +41,21 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make every invoice of a month again from its events and tell each difference
+    Verify(VerifyArguments),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct VerifyArguments {
+    /// The month whose invoices to verify, YYYY-MM in UTC
+    #[arg(long, value_parser = month)]
+    pub(crate) period: Month,
+    /// Verify this account's only
+    #[arg(long, value_parser = account, value_name = "UUID")]
+    pub(crate) account_id: Option<AccountId>,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 fn month(text: &str) -> Result<Month, String> {
@@ -76,6 +91,10 @@ mod tests {
             (&["invoice-cron", "parked", "--json"], true),
             (&["invoice-cron", "--period", "2026-10", "parked"], false),
             (&["invoice-cron", "parked", "--period", "2026-10"], false),
+            (&["invoice-cron", "verify", "--period", "2026-10", "--json"], true),
+            (&["invoice-cron", "verify"], false),
+            (&["invoice-cron", "--dry-run", "verify", "--period", "2026-10"], false),
+            (&["invoice-cron", "verify", "--period", "2026-10", "--dry-run"], false),
         ] {
             assert_eq!(Arguments::try_parse_from(line).is_ok(), ok, "{line:?}");
         }

@@ -38,6 +38,7 @@ impl Config {
                 pool_primary: env.number("BILLING_DATABASE_POOL_PRIMARY", 10, 2..=CONNECTIONS_MAX),
                 pool_replica: 0,
                 pool_recording: 0,
+                pool_exports: 0,
                 application_name: "billing-invoice-cron",
             },
             nats_urls: env.urls("BILLING_NATS_URLS", &["nats", "tls"]),

@@ -1,8 +1,8 @@
 //! The monthly run: bills every account for a month, and finishes what an earlier run left.
 //!
-//! `invoice-cron parked` lists what could not be finished.
-//!
-//! Exit code 0: everything due is done, by this run or another; 2: some accounts failed; 1: nothing could run.
+//! Exit code 0: everything due is done, by this run or another; 2: some accounts failed; 1: nothing could run. `parked`
+//! lists what could not be finished. `verify` makes what was issued again: 0: no difference; 2: some; 1: it could not look
+//! at everything.
 
 mod arguments;
 mod config;
@@ -11,6 +11,7 @@ mod plan;
 mod progress;
 mod report;
 mod run;
+mod verify;
 mod watermark;
 mod wiring;
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         match &arguments.command {
             None => wiring::run(&arguments).await,
             Some(Command::Parked { json }) => wiring::parked(*json).await,
+            Some(Command::Verify(arguments)) => wiring::verify(arguments).await,
         }
     });
     match done {

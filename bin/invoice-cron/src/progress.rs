@@ -35,12 +35,12 @@ impl Progress {
         self.bar.set_position(recorded);
     }
 
-    /// Begins with `total` invoices.
-    pub(crate) fn begin(&self, total: u64) {
+    /// Begins with `total` invoices to issue, or whatever is done with them.
+    pub(crate) fn begin(&self, to_do: &str, total: u64) {
         self.bar.reset();
         self.bar.set_message("invoices");
         self.bar.set_length(total);
-        self.line(&format!("invoices to issue: {total}"));
+        self.line(&format!("invoices to {to_do}: {total}"));
     }
 
     /// One invoice more is done with.

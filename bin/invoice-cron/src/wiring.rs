@@ -14,16 +14,17 @@ use billing_s3::{S3Credentials, S3Documents};
 use billing_typst::TypstRenderer;
 use uuid::Uuid;
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, VerifyArguments};
 use crate::config::Config;
 use crate::parked;
 use crate::plan::{Plan, plan};
 use crate::progress::Progress;
 use crate::report::{Preview, Report};
 use crate::run::{Outcome, Tools, run as run_jobs};
+use crate::verify::{self, Verifier};
 use crate::watermark;
 
-/// Some accounts failed: a rerun finishes them.
+/// Some accounts failed: a rerun finishes them. Of what was verified, some differs.
 const SOME_FAILED: u8 = 2;
 
 /// Bills; the exit code says how far it came. An error means that nothing could run.
@@ -67,6 +68,20 @@ pub(crate) async fn parked(as_json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Verifies; an error means that not everything could be looked at.
+pub(crate) async fn verify(arguments: &VerifyArguments) -> anyhow::Result<ExitCode> {
+    let (log, config) = Config::read(Env::of_process())?;
+    billing_runtime::start_telemetry(log)?;
+    let shutdown = Shutdown::on_signals().context("cannot listen to signals")?;
+    let (store, documents) = (database(&config).await?, documents(&config).await?);
+    let verifier = Arc::new(Verifier { store, documents, progress: Progress::new(arguments.json) });
+    let report = verify::verify(&verifier, arguments.period, arguments.account_id, config.parallel, &shutdown).await;
+    verifier.progress.end();
+    let report = report?;
+    report.print(arguments.json)?;
+    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(SOME_FAILED) })
+}
+
 fn ended(outcome: &Outcome) -> RunResult {
     if outcome.failures.is_empty() && !outcome.is_cut_short { RunResult::Ok } else { RunResult::Partial }
 }
@@ -93,7 +108,7 @@ async fn work(
         return Ok(Outcome::default());
     }
     let Plan { jobs, invoices, notes } = planned;
-    progress.begin(invoices);
+    progress.begin("issue", invoices);
     let renderer = TypstRenderer::new()?;
     let tools = Arc::new(Tools {
         store: store.clone(),

@@ -14,6 +14,7 @@ use futures::FutureExt;
 use tokio_postgres::NoTls;
 
 use crate::freshness::{Freshness, watch_replica};
+use crate::invoices::Exports;
 use crate::session::{Opener, Sessions};
 
 /// Connections of one pod in all, primary and replica together (contract, topology).
@@ -42,6 +43,9 @@ pub struct DatabaseConfig {
     pub pool_replica: u32,
     /// Of the connections to the primary, those that record usage and do nothing else.
     pub pool_recording: u32,
+    /// Of the connections to the primary, those that are left for exports of usage, to whichever server: so many may be
+    /// under way at once.
+    pub pool_exports: u32,
     /// Shown in `pg_stat_activity`.
     pub application_name: &'static str,
 }
@@ -72,7 +76,8 @@ pub enum ConnectError {
     CredentialsInUrl,
     /// The pools are too large or the primary's is empty.
     #[error(
-        "the pools hold {0} connections; at least 1 to the primary beside recording, at most {CONNECTIONS_MAX} in all"
+        "the pools hold {0} connections; at least 1 to the primary beside recording and exports, at most \
+         {CONNECTIONS_MAX} in all"
     )]
     PoolSizes(u32),
     /// The pool could not be made.
@@ -86,6 +91,7 @@ pub struct Postgres {
     pub(crate) primary: Pool<AsyncPgConnection>,
     pub(crate) replica: Option<Pool<AsyncPgConnection>>,
     pub(crate) sessions: Sessions,
+    pub(crate) exports: Arc<Exports>,
     pub(crate) freshness: Arc<Freshness>,
     /// When the primary last carried a transaction out.
     pub(crate) answered: Arc<Mutex<Option<Instant>>>,
@@ -100,21 +106,25 @@ impl Postgres {
     pub fn connect(config: &DatabaseConfig, credentials: &DatabaseCredentials) -> Result<Self, ConnectError> {
         let replica_size = if config.replica_url.is_some() { config.pool_replica } else { 0 };
         let total = config.pool_primary.saturating_add(replica_size);
-        if config.pool_primary <= config.pool_recording || total > CONNECTIONS_MAX {
+        let apart = config.pool_recording.saturating_add(config.pool_exports);
+        if config.pool_primary <= apart || total > CONNECTIONS_MAX {
             return Err(ConnectError::PoolSizes(total));
         }
-        let pool_primary = config.pool_primary - config.pool_recording;
+        let pool_primary = config.pool_primary - apart;
         let primary = pool(&config.url, pool_primary, config.application_name, credentials)?;
         let sessions = sessions(&config.url, config.pool_recording, config.application_name, credentials)?;
         let replica = match &config.replica_url {
             Some(url) if replica_size > 0 => Some(pool(url, replica_size, config.application_name, credentials)?),
             _ => None,
         };
+        let to = |url: &String| login(url, config.application_name, credentials);
+        let replica_login = config.replica_url.as_ref().filter(|_| replica_size > 0).map(to).transpose()?;
+        let exports = Arc::new(Exports::new(to(&config.url)?, replica_login, config.pool_exports));
         let freshness = Arc::new(Freshness::default());
         if let Some(replica) = &replica {
             watch_replica(primary.clone(), replica.clone(), &freshness);
         }
-        Ok(Self { primary, replica, sessions, freshness, answered: Arc::default() })
+        Ok(Self { primary, replica, sessions, exports, freshness, answered: Arc::default() })
     }
 
     /// Whether the primary answers and takes writes. A demoted primary still answers.

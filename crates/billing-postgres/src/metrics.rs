@@ -10,7 +10,7 @@ pub(crate) const SECONDS: &str = "billing_pg_transaction_seconds";
 pub(crate) const REPLICA_FRESH: &str = "billing_pg_replica_fresh";
 
 /// Every transaction's name.
-const OPERATIONS: [&str; 74] = [
+const OPERATIONS: [&str; 79] = [
     "apply_deck",
     "begin_run",
     "change_account",
@@ -27,6 +27,7 @@ const OPERATIONS: [&str; 74] = [
     "end_cost",
     "end_price",
     "end_run",
+    "export_usage",
     "fill_costs",
     "finalize_invoice",
     "find_account",
@@ -48,6 +49,7 @@ const OPERATIONS: [&str; 74] = [
     "list_partitions",
     "list_prices",
     "list_quarantined",
+    "list_standing",
     "list_uncosted",
     "list_unfinished",
     "list_unpublished",
@@ -68,10 +70,12 @@ const OPERATIONS: [&str; 74] = [
     "preview_deck",
     "preview_invoice",
     "preview_void",
+    "prove_invoice",
     "purge",
     "read_accounts_version",
     "read_book_version",
     "read_credit_note",
+    "read_record",
     "read_usage",
     "record_credit_note",
     "record_pdf",
@@ -84,6 +88,7 @@ const OPERATIONS: [&str; 74] = [
     "summarise_unrated",
     "supersede_cost",
     "supersede_price",
+    "tally_events",
     "void_invoice",
 ];
 

@@ -33,8 +33,10 @@ mod memory;
 mod price_admin;
 mod price_book;
 mod pricing_reader;
+mod proofs;
 mod usage_reader;
 
 pub use builders::{CostBuilder, EventBuilder, PriceBuilder, book, cost, event, price};
 pub use clock::StoppedClock;
 pub use memory::{Memory, NotedRead};
+pub use proofs::{ProvenInvoice, RememberedRows};

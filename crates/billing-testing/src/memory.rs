@@ -13,13 +13,14 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::idempotency::IdempotencyKeys;
+use crate::proofs::ProvenInvoice;
 
 /// Everything that billing stores, in memory: prices and their book, accounts, usage, invoices and documents. Clones
 /// share what they remember.
 ///
 /// A fake of `UsageLedger`, `Accounts`, `PriceBookStore`, `PriceBookCache`, `PriceAdmin`, `DeckStore`,
 /// `PriceCorrections`, `PricingReader`, `AccountAdmin`, `UsageReader`, `InvoiceReader`, `InvoiceVoider`, `CreditNotes`,
-/// `DocumentStore` and `InvoiceRenderer`.
+/// `InvoiceProofs`, `DocumentStore` and `InvoiceRenderer`.
 #[derive(Clone, Debug, Default)]
 pub struct Memory(Arc<Mutex<State>>);
 
@@ -63,6 +64,8 @@ pub(crate) struct State {
     /// By invoice.
     pub(crate) credit_notes: BTreeMap<InvoiceId, CreditNote>,
     pub(crate) documents: HashMap<String, Vec<u8>>,
+    pub(crate) proven: BTreeMap<InvoiceId, ProvenInvoice>,
+    pub(crate) exports_are_busy: bool,
     pub(crate) keys: IdempotencyKeys,
     pub(crate) rated_until: Option<Day>,
     pub(crate) flaw: Option<Flaw>,
@@ -266,7 +269,7 @@ impl Memory {
         }
     }
 
-    fn remembered(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn remembered(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,8 +1,12 @@
 //! Successful answers: JSON and documents, never kept by a cache.
 
+use std::error::Error;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, ETAG, LOCATION};
+use actix_web::web::Bytes;
+use futures::Stream;
 use serde::Serialize;
 
 use super::problem::Problem;
@@ -53,6 +57,20 @@ pub(crate) fn csv(file_name: &str, left_out: usize, bytes: Vec<u8>) -> HttpRespo
         .insert_header((LEFT_OUT, left_out.to_string()))
         .content_type("text/csv; charset=utf-8; header=present");
     response.body(bytes)
+}
+
+/// 200 with a CSV file to be saved, piece by piece. A body that fails breaks the transfer off.
+pub(crate) fn csv_stream<B, E>(file_name: &str, body: B) -> HttpResponse
+where
+    B: Stream<Item = Result<Bytes, E>> + 'static,
+    E: Into<Box<dyn Error>> + 'static,
+{
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header(PRIVATE)
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{file_name}\"")))
+        .content_type("text/csv; charset=utf-8; header=present");
+    response.streaming(body)
 }
 
 fn private<T: Serialize>(status: StatusCode, location: Option<String>, data: &T) -> Result<HttpResponse, Problem> {

@@ -7,4 +7,5 @@ pub(crate) mod cursor;
 pub(crate) mod fields;
 pub(crate) mod idempotency;
 pub(crate) mod problem;
+pub(crate) mod stream;
 pub(crate) mod trace;

@@ -188,6 +188,11 @@ impl Operation {
         self
     }
 
+    /// A CSV file that leaves nothing out.
+    pub(crate) fn answers_whole_csv(self, description: &str, example: &str) -> Self {
+        self.answers_as(200, CSV, Type::String, description, json!(example))
+    }
+
     /// The problems that it may answer, beyond those that every route of its sort may.
     pub(crate) fn refuses(mut self, kinds: &[Kind]) -> Self {
         self.kinds.extend(kinds);

@@ -52,6 +52,8 @@ pub(crate) fn table<S: Store>() -> Vec<Route<S>> {
         row(get.clone(), "/v1/billing/invoices", Guarded(BillingRead, Account, |call| Box::pin(invoices::list(call))), invoices::listing),
         row(get.clone(), "/v1/billing/invoices/{id}", Guarded(BillingRead, Account, |call| Box::pin(invoices::show(call))), invoices::showing),
         row(get.clone(), "/v1/billing/invoices/{id}/download", Guarded(BillingRead, Account, |call| Box::pin(invoices::download(call))), invoices::downloading),
+        row(get.clone(), "/v1/billing/invoices/{id}/proof", Guarded(BillingRead, Account, |call| Box::pin(invoices::prove(call))), invoices::proving),
+        row(get.clone(), "/v1/billing/invoices/{id}/usage.csv", Guarded(BillingRead, Account, |call| Box::pin(invoices::export_usage(call))), invoices::exporting_usage),
         row(post.clone(), "/v1/admin/invoices/{id}/void", Guarded(PlatformFinance, Finance, |call| Box::pin(invoices::void(call))), invoices::voiding),
 
         row(get.clone(), "/v1/admin/pricing", Guarded(BillingAdmin, Platform, |call| Box::pin(pricing::list(call))), pricing::listing),

@@ -124,7 +124,8 @@ async fn what_is_not_ours_looks_like_what_is_not_there() {
         }
     }
     for id in invoices_that_are_not_ours(&world) {
-        for uri in [format!("/v1/billing/invoices/{id}"), format!("/v1/billing/invoices/{id}/download")] {
+        for below in ["", "/download", "/proof", "/usage.csv"] {
+            let uri = format!("/v1/billing/invoices/{id}{below}");
             for query in ["", "?unknown=1", "?document=credit-note"] {
                 let reply = world.send(&Ask::get(&format!("{uri}{query}")).customer(ACCOUNT)).await;
                 assert_eq!(reply.status, 404, "{uri}");

@@ -10,6 +10,7 @@ mod failures;
 mod invoices;
 mod open_api;
 mod pricing_questions;
+mod proofs;
 mod tokens;
 mod usage;
 mod world;

@@ -6,6 +6,8 @@ mod invoice;
 mod lines;
 mod number;
 mod plan;
+mod proof;
+mod recount;
 mod tax;
 mod void;
 
@@ -21,5 +23,7 @@ pub use lines::{
 };
 pub use number::{CreditNoteNumber, InvoiceNumber, NumberError};
 pub use plan::{DraftPlan, plan};
+pub use proof::{EventTally, InvoiceProof, LineProof, Receipts};
+pub use recount::{Difference, InvoiceRecord, Part, SealedBucket, differences, prices_named};
 pub use tax::{Percentage, TaxError, TaxLine, TaxRate, taxes, total};
 pub use void::{Disposition, Reissue, ReleasedUsage, VoidEffect, VoidReason, VoidReasonError};

@@ -15,6 +15,7 @@ mod ledger;
 mod partitions;
 mod prices;
 mod pricing_reader;
+mod proofs;
 mod quarantine;
 mod retention;
 mod stream_gaps;
@@ -45,6 +46,7 @@ pub use pricing_reader::{
     PriceAsked, PricesFound, PricingReader, RatedFound, UnratedCount, UnratedFilter, UnratedGroup, UnratedKey,
     UnratedPage, UsageFound, WaitingFound,
 };
+pub use proofs::{InvoiceAudit, InvoiceProofs, UsageExport, UsageRows};
 pub use quarantine::{
     DiscardOutcome, HeldMessage, HeldPage, KeptBytes, Quarantine, QuarantineFilter, ReplayedAs, Resolution,
 };

@@ -7,7 +7,7 @@ use billing_domain::invoicing::{InvoiceBasis, InvoicedBefore, PriceGroup, Sealed
 use billing_domain::ports::DraftRequest;
 use billing_domain::pricing::AdjustmentKind;
 use billing_domain::usage::BucketSums;
-use billing_domain::{MinorAmount, Month, PriceId};
+use billing_domain::{Currency, MinorAmount, Month, PriceId};
 use diesel::QueryableByName;
 use diesel::data_types::PgDate;
 use diesel::sql_types::{Array, BigInt, Bool, Date, Nullable, Text, Uuid as SqlUuid};
@@ -26,7 +26,7 @@ const BUCKETS: Table = Table("usage_buckets");
 const LINES: Table = Table("invoice_lines");
 const ADJUSTMENTS: Table = Table("invoice_adjustments");
 
-type Bound<'a> = diesel::query_builder::BoxedSqlQuery<'a, diesel::pg::Pg, diesel::query_builder::SqlQuery>;
+pub(super) type Bound<'a> = diesel::query_builder::BoxedSqlQuery<'a, diesel::pg::Pg, diesel::query_builder::SqlQuery>;
 
 /// Open buckets of the month, and of late months that have an invoice: `$1` account, `$2` currency, `$3` month,
 /// `$4` late months.
@@ -105,6 +105,20 @@ async fn usage(
 
 /// What invoices that stand have asked for these months, this one aside.
 async fn before(connection: &mut AsyncPgConnection, request: &DraftRequest) -> Result<InvoicedBefore, Failure> {
+    let which = format!(
+        "i.account_id = $1 AND i.currency = $2 AND i.status <> 'VOID' AND i.id <> '{}' AND usage_month = ANY($3 || $4)",
+        request.id.0
+    );
+    invoiced(connection, request.currency, |query| bind(query, request), &which).await
+}
+
+/// What some invoices, `i`, have asked for; `ask` binds what `which` names them by.
+pub(super) async fn invoiced(
+    connection: &mut AsyncPgConnection,
+    currency: Currency,
+    ask: impl Fn(String) -> Bound<'static>,
+    which: &str,
+) -> Result<InvoicedBefore, Failure> {
     #[derive(QueryableByName)]
     struct LineRow {
         #[diesel(sql_type = Date)]
@@ -133,16 +147,14 @@ async fn before(connection: &mut AsyncPgConnection, request: &DraftRequest) -> R
         format!(
             "SELECT {columns}, sum(amount_minor)::bigint AS amount
             FROM billing.{table} JOIN billing.invoices i ON i.id = invoice_id
-            WHERE i.account_id = $1 AND i.currency = $2 AND i.status <> 'VOID' AND i.id <> $5
-                AND usage_month = ANY($3 || $4)
-            GROUP BY {columns}"
+            WHERE {which} GROUP BY {columns}"
         )
     };
-    let lines = bind(from("invoice_lines", "usage_month, operator_id, direction, price_id"), request);
-    let lines: Vec<LineRow> = lines.bind::<SqlUuid, _>(request.id.0).load(connection).await?;
-    let adjustments = bind(from("invoice_adjustments", "usage_month, price_id, kind"), request);
-    let adjustments: Vec<AdjustmentRow> = adjustments.bind::<SqlUuid, _>(request.id.0).load(connection).await?;
-    let minor = |minor| MinorAmount { minor, currency: request.currency };
+    let lines = ask(from("invoice_lines", "usage_month, operator_id, direction, price_id"));
+    let lines: Vec<LineRow> = lines.load(connection).await?;
+    let adjustments = ask(from("invoice_adjustments", "usage_month, price_id, kind"));
+    let adjustments: Vec<AdjustmentRow> = adjustments.load(connection).await?;
+    let minor = |minor| MinorAmount { minor, currency };
     let mut before = InvoicedBefore::default();
     for row in lines {
         let month = LINES.day("usage_month", row.usage_month)?.month();

@@ -67,6 +67,20 @@ struct TaxRow {
 
 /// What an invoice is made of. That it adds up is checked again.
 pub(super) async fn read(connection: &mut AsyncPgConnection, invoice: &Invoice) -> Result<InvoiceContents, Failure> {
+    let contents = read_as_stored(connection, invoice).await?;
+    if contents.subtotal(invoice.currency)? != invoice.subtotal
+        || total(invoice.subtotal, &contents.taxes)? != invoice.total
+    {
+        return Err(Failure::Broken("an invoice does not add up"));
+    }
+    Ok(contents)
+}
+
+/// What an invoice is made of, whether or not it adds up.
+pub(super) async fn read_as_stored(
+    connection: &mut AsyncPgConnection,
+    invoice: &Invoice,
+) -> Result<InvoiceContents, Failure> {
     let lines: Vec<LineRow> = diesel::sql_query(
         "SELECT usage_month, operator_id, direction, price_id, messages, segments, exact_micros::text AS exact,
             amount_minor
@@ -88,17 +102,11 @@ pub(super) async fn read(connection: &mut AsyncPgConnection, invoice: &Invoice) 
     .bind::<SqlUuid, _>(invoice.id.0)
     .load(connection)
     .await?;
-    let contents = InvoiceContents {
+    Ok(InvoiceContents {
         lines: lines.iter().map(|row| line(row, invoice)).collect::<Result<_, _>>()?,
         adjustments: adjustments.iter().map(|row| adjustment(row, invoice)).collect::<Result<_, _>>()?,
         taxes: taxes.into_iter().map(|row| tax(row, invoice)).collect::<Result<_, _>>()?,
-    };
-    if contents.subtotal(invoice.currency)? != invoice.subtotal
-        || total(invoice.subtotal, &contents.taxes)? != invoice.total
-    {
-        return Err(Failure::Broken("an invoice does not add up"));
-    }
-    Ok(contents)
+    })
 }
 
 fn amount(minor: i64, invoice: &Invoice) -> MinorAmount {

@@ -5,24 +5,29 @@ mod billable;
 mod contents;
 mod credit_notes;
 mod draft;
+mod export;
 mod issue;
 mod outbox;
 mod parked;
+mod proof;
 mod read;
+mod record;
 mod rows;
 mod runs;
+mod sealed;
 mod void;
 mod void_preview;
 
 use std::collections::BTreeMap;
 
 use billing_domain::invoicing::{
-    CreditNote, Disposition, Invoice, InvoiceContents, InvoiceDocument, VoidEffect, VoidReason,
+    CreditNote, Disposition, EventTally, Invoice, InvoiceContents, InvoiceDocument, InvoiceProof, InvoiceRecord,
+    VoidEffect, VoidReason,
 };
 use billing_domain::ports::{
-    AdminAction, Billable, ChangeOutcome, CreditNotes, DraftOutcome, DraftRequest, FinalizeOutcome, InvoiceFilter,
-    InvoicePage, InvoiceReader, InvoiceStore, InvoiceVoider, Outbox, OutboxEntry, ParkedDraft, PinRequest, PortError,
-    Refusal, RunCounts, RunResult, RunTotals,
+    AdminAction, Billable, ChangeOutcome, CreditNotes, DraftOutcome, DraftRequest, FinalizeOutcome, InvoiceAudit,
+    InvoiceFilter, InvoicePage, InvoiceProofs, InvoiceReader, InvoiceStore, InvoiceVoider, Outbox, OutboxEntry,
+    ParkedDraft, PinRequest, PortError, Refusal, RunCounts, RunResult, RunTotals, UsageExport,
 };
 use billing_domain::{AccountId, CreditNoteId, InvoiceId, Month, TenantId};
 use jiff::Timestamp;
@@ -31,6 +36,9 @@ use uuid::Uuid;
 use crate::Postgres;
 use crate::prices::outcome;
 use crate::transaction::Ended;
+
+use export::ExportedRows;
+pub(crate) use export::Exports;
 
 impl InvoiceStore for Postgres {
     async fn billable(&self, period: Month, account: Option<AccountId>) -> Result<Vec<Billable>, PortError> {
@@ -101,6 +109,36 @@ impl InvoiceReader for Postgres {
         tenant: Option<TenantId>,
     ) -> Result<Option<(Invoice, InvoiceContents)>, PortError> {
         Ok(self.write(&read::FindInvoice { id, tenant }).await?)
+    }
+}
+
+impl InvoiceProofs for Postgres {
+    type Rows = ExportedRows;
+
+    async fn proof(&self, invoice: InvoiceId, tenant: Option<TenantId>) -> Result<Option<InvoiceProof>, PortError> {
+        proof::prove(self, invoice, tenant).await
+    }
+
+    async fn export_usage(
+        &self,
+        invoice: InvoiceId,
+        tenant: Option<TenantId>,
+    ) -> Result<UsageExport<ExportedRows>, PortError> {
+        export::begin(self, invoice, tenant).await
+    }
+}
+
+impl InvoiceAudit for Postgres {
+    async fn standing(&self, period: Month, account: Option<AccountId>) -> Result<Vec<InvoiceId>, PortError> {
+        Ok(self.write(&record::ListStanding { period, account }).await?)
+    }
+
+    async fn invoice_record(&self, invoice: InvoiceId) -> Result<Option<InvoiceRecord>, PortError> {
+        Ok(self.write(&record::ReadRecord(invoice)).await?)
+    }
+
+    async fn tallies(&self, buckets: &[i64]) -> Result<BTreeMap<i64, EventTally>, PortError> {
+        Ok(self.write(&record::TallyEvents(buckets)).await?)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use billing_domain::ports::Page;
 use billing_domain::pricing::Correction;
-use billing_domain::{CorrectionId, Micros, PriceId};
+use billing_domain::{CorrectionId, InvoiceId, Micros, PriceId};
 use diesel::QueryableByName;
 use diesel::data_types::PgDate;
 use diesel::sql_types::{Array, BigInt, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
@@ -70,8 +70,30 @@ pub(crate) async fn corrections_of(
         .bind::<Array<SqlUuid>, _>(prices.iter().map(|price| price.0).collect::<Vec<_>>())
         .load(connection)
         .await?;
+    by_price(&rows)
+}
+
+/// Those that had been made when an invoice was drafted.
+pub(crate) async fn corrections_before(
+    connection: &mut AsyncPgConnection,
+    prices: &BTreeSet<PriceId>,
+    invoice: InvoiceId,
+) -> Result<HashMap<PriceId, Vec<Correction>>, Failure> {
+    let query = format!(
+        "SELECT {COLUMNS}, {MODEL_COLUMNS} FROM billing.price_corrections
+        WHERE price_id = ANY($1) AND made_order < (SELECT drafted_order FROM billing.invoices i WHERE i.id = $2)"
+    );
+    let rows: Vec<CorrectionRow> = diesel::sql_query(query)
+        .bind::<Array<SqlUuid>, _>(prices.iter().map(|price| price.0).collect::<Vec<_>>())
+        .bind::<SqlUuid, _>(invoice.0)
+        .load(connection)
+        .await?;
+    by_price(&rows)
+}
+
+fn by_price(rows: &[CorrectionRow]) -> Result<HashMap<PriceId, Vec<Correction>>, Failure> {
     let mut found: HashMap<PriceId, Vec<Correction>> = HashMap::new();
-    for row in &rows {
+    for row in rows {
         let correction = row.correction()?;
         found.entry(correction.price).or_default().push(correction);
     }

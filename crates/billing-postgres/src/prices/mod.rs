@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::Postgres;
 use crate::transaction::Ended;
 
-pub(crate) use corrections::corrections_of;
+pub(crate) use corrections::{corrections_before, corrections_of};
 pub(crate) use list::by_id;
 
 impl PriceBookStore for Postgres {

@@ -1,5 +1,6 @@
 //! Monthly terms, corrections and taxes on a real server: however a month is billed, it ends at one cent.
 
+use crate::proofs::assert_recounts;
 use crate::support::{TestDatabase, account, action, day, now, price, usage};
 use billing_domain::invoicing::{Disposition, Party, VoidReason};
 use billing_domain::ports::{
@@ -48,6 +49,8 @@ async fn bill(db: &TestDatabase, period: &str) -> Vec<(InvoiceId, String)> {
         assert_eq!(document.adjustments.len(), made_of.adjustments.len());
         issued.push((id, shown(&invoice, &made_of)));
     }
+    // Whatever happened since an invoice was drafted, it is what its events made of it then.
+    assert_recounts(db).await;
     issued
 }
 

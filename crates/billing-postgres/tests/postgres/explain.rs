@@ -29,6 +29,7 @@ fn another_worker(db: &TestDatabase) -> Postgres {
         pool_primary: 4,
         pool_replica: 0,
         pool_recording: 2,
+        pool_exports: 0,
         application_name: "billing-test",
     };
     let login = DatabaseCredentials { username: "billing_test_worker".into(), password: PASSWORD.into() };

@@ -18,6 +18,7 @@ mod ledger;
 mod migrations;
 mod partitions;
 mod prices;
+mod proofs;
 mod quarantine;
 mod retention;
 mod stream_gaps;

@@ -82,9 +82,10 @@ impl TestDatabase {
             let config = DatabaseConfig {
                 url: url.clone(),
                 replica_url: None,
-                pool_primary: 6,
+                pool_primary: 7,
                 pool_replica: 0,
                 pool_recording: 3,
+                pool_exports: 1,
                 application_name: "billing-test",
             };
             Postgres::connect(&config, &credentials(role)).expect("a pool")

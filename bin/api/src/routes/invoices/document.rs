@@ -4,7 +4,9 @@ use uuid::Uuid;
 
 use super::body::VoidRequest;
 use super::download::{DOCUMENT_NAMES, DownloadView};
+use super::proof::{BucketSumsView, EventSumsView, LineProofView, LineSumsView, ProofView, ReceiptsView};
 use super::question::STATUSES;
+use super::usage_csv::HEADER;
 use super::view::{AdjustmentView, InvoiceList, InvoiceView, LineView, SummaryView, TaxView};
 use super::void_view::{ReissueView, ReleasedUsageView, VoidEffectView};
 use crate::http::problem::Kind;
@@ -66,6 +68,34 @@ pub(crate) fn downloading() -> Operation {
         .refuses(&[Kind::Malformed, Kind::NotFound, Kind::Invalid, Kind::DocumentNotReady])
 }
 
+/// `GET /v1/billing/invoices/{id}/proof`.
+pub(crate) fn proving() -> Operation {
+    Operation::new("proveInvoice", TAG, "What an invoice was made from")
+        .says(
+            "Counted anew from the rated events whenever it is asked for: per line what the line says, what the buckets hold \
+             that the invoice sealed, and what the events add up to that were summed in them. And what became of every message \
+             that came for the account and month.",
+        )
+        .id("The `invoiceId`.")
+        .answers(200, "The proof.", &proof())
+        .refuses(&[Kind::Malformed, Kind::NotFound, Kind::Invalid])
+}
+
+/// `GET /v1/billing/invoices/{id}/usage.csv`.
+pub(crate) fn exporting_usage() -> Operation {
+    let line = format!("{ID},2026-10-05T08:00:00.000000Z,41220,MT,2,DELIVERED,{PRICE},0.012500,0.025000,USD");
+    Operation::new("exportInvoiceUsage", TAG, "The rated events behind an invoice")
+        .says(
+            "One line a message, by day, and within a day in the order of the stream; late usage of earlier months comes first. \
+             Of any length: it is sent as it is read. A transfer that breaks off is not complete; one that is complete has ended \
+             as HTTP ends it. Few exports run at once; beyond, 503. What a spreadsheet would take for a formula begins with an \
+             apostrophe.",
+        )
+        .id("The `invoiceId`.")
+        .answers_whole_csv("The events.", &format!("{HEADER}{line}\n"))
+        .refuses(&[Kind::Malformed, Kind::NotFound, Kind::Invalid])
+}
+
 /// `POST /v1/admin/invoices/{id}/void`.
 pub(crate) fn voiding() -> Operation {
     let request = VoidRequest { reason: "wrong price for operator 41220".into(), disposition: Some("rebill".into()) };
@@ -113,6 +143,48 @@ pub(crate) fn voiding() -> Operation {
         .body(&request)
         .answers_either("The void invoice, or with `dryRun=true` what would be done.", &voided, &effect)
         .refuses(&[Kind::NotFound, Kind::Invalid, Kind::NotVoidable, Kind::KeyReused])
+}
+
+fn proof() -> ProofView {
+    let (message_count, segment_count, units) = (800, 1_000, 1_000);
+    let exact_amount = || "12.500000".to_owned();
+    let (first_sequence, last_sequence) = (Some(1_204_411), Some(9_860_102));
+    let line = LineProofView {
+        usage_month: "2026-10".into(),
+        operator_id: "41220".into(),
+        direction: "MT",
+        pricing_table_id: PRICE,
+        agrees: true,
+        line: Some(LineSumsView { message_count, segment_count, exact_amount: exact_amount() }),
+        buckets: BucketSumsView { bucket_count: 31, message_count, segment_count, units, exact_amount: exact_amount() },
+        events: Some(EventSumsView {
+            event_count: message_count,
+            segment_count,
+            units,
+            exact_amount: exact_amount(),
+            first_sequence,
+            last_sequence,
+        }),
+    };
+    ProofView {
+        invoice_id: ID,
+        account_id: ACCOUNT,
+        period_start: "2026-10-01".into(),
+        period_end: "2026-10-31".into(),
+        currency: "USD".into(),
+        agrees: true,
+        as_of: "2026-11-03T09:30:00Z".into(),
+        lines: vec![line],
+        receipts: ReceiptsView {
+            received: 803,
+            recorded: 800,
+            duplicates: 2,
+            quarantined: 1,
+            unrated: 0,
+            agrees: true,
+        },
+        document_sha256: Some("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into()),
+    }
 }
 
 fn summary() -> SummaryView {

@@ -4,14 +4,16 @@
 mod body;
 mod document;
 mod download;
+mod proof;
 mod question;
+mod usage_csv;
 mod view;
 mod void_view;
 
 use actix_web::HttpResponse;
-use billing_domain::InvoiceId;
 use billing_domain::invoicing::{Invoice, InvoiceContents};
 use billing_domain::ports::{ChangeOutcome, Refusal};
+use billing_domain::{InvoiceId, TenantId};
 
 use crate::auth::Caller;
 use crate::http::answer;
@@ -20,8 +22,10 @@ use crate::routes::call::Call;
 use crate::routes::list::flag;
 use crate::services::Store;
 
-pub(crate) use document::{downloading, listing, showing, voiding};
+pub(crate) use document::{downloading, exporting_usage, listing, proving, showing, voiding};
 pub(crate) use download::download;
+pub(crate) use proof::prove;
+pub(crate) use usage_csv::export_usage;
 use view::{InvoiceList, InvoiceView, SummaryView};
 use void_view::VoidEffectView;
 
@@ -72,10 +76,15 @@ fn done<T>(outcome: ChangeOutcome<T>) -> Result<T, Problem> {
     Err(kind.into())
 }
 
+/// The only tenant whose rows the caller may see.
+fn tenant_seen(caller: &Caller) -> Option<TenantId> {
+    if caller.is_staff() { None } else { caller.tenant }
+}
+
 /// The invoice that the path names, if it exists for the caller.
 async fn find<S: Store>(call: &Call<S>) -> Result<(Invoice, InvoiceContents), Problem> {
     let id = InvoiceId(call.id()?);
-    let tenant = if call.caller.is_staff() { None } else { call.caller.tenant };
+    let tenant = tenant_seen(&call.caller);
     let found = call.services.run(async move |store: S| store.invoice(id, tenant).await).await?;
     found.filter(|(invoice, _)| may_see(&call.caller, invoice)).ok_or_else(|| Kind::NotFound.into())
 }
