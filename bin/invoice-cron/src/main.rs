@@ -5,6 +5,7 @@
 //! Exit code 0: everything due is done, by this run or another; 2: some accounts failed; 1: nothing could run.
 
 mod arguments;
+mod clocked;
 mod config;
 mod parked;
 mod plan;

@@ -9,6 +9,7 @@ use billing_domain::use_cases::{Finished, IssueTerms, draft_invoice, finish_invo
 use billing_runtime::{Shutdown, chain};
 use tokio::task::JoinSet;
 
+use crate::clocked::{Clocked, Stopwatch};
 use crate::plan::Job;
 use crate::progress::Progress;
 
@@ -17,12 +18,14 @@ const RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// What a run bills with.
 pub(crate) struct Tools<S, R, D, C> {
-    pub(crate) store: S,
-    pub(crate) renderer: R,
-    pub(crate) documents: D,
+    pub(crate) store: Clocked<S>,
+    pub(crate) renderer: Clocked<R>,
+    pub(crate) documents: Clocked<D>,
     pub(crate) clock: C,
     pub(crate) terms: IssueTerms,
     pub(crate) progress: Progress,
+    /// From the beginning of each job to its end.
+    pub(crate) jobs: Stopwatch,
 }
 
 /// What a run did.
@@ -107,7 +110,7 @@ where
         while under_way.len() < parallel && !shutdown.is_requested() {
             let Some(job) = jobs.next() else { break };
             let tools = Arc::clone(tools);
-            under_way.spawn(async move { bill(&tools, job).await });
+            under_way.spawn(async move { tools.jobs.of(bill(&tools, job)).await });
         }
         let Some(ended) = under_way.join_next().await else { break };
         let done = ended.unwrap_or_else(|error| {
@@ -126,9 +129,9 @@ where
 /// Does a job until it is done or a step fails; what is left is in the failure. The months after a failed one wait.
 async fn bill<S, R, D, C>(tools: &Tools<S, R, D, C>, mut job: Job) -> Done
 where
-    S: InvoiceStore,
-    R: InvoiceRenderer,
-    D: DocumentStore,
+    S: InvoiceStore + Sync,
+    R: InvoiceRenderer + Sync,
+    D: DocumentStore + Sync,
     C: Clock,
 {
     let mut done = Done::default();

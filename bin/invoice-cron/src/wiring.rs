@@ -15,11 +15,12 @@ use billing_typst::TypstRenderer;
 use uuid::Uuid;
 
 use crate::arguments::Arguments;
+use crate::clocked::{Clocked, Stopwatch};
 use crate::config::Config;
 use crate::parked;
 use crate::plan::{Plan, plan};
 use crate::progress::Progress;
-use crate::report::{Preview, Report};
+use crate::report::{Preview, Report, Spent};
 use crate::run::{Outcome, Tools, run as run_jobs};
 use crate::watermark;
 
@@ -96,17 +97,24 @@ async fn work(
     progress.begin(invoices);
     let renderer = TypstRenderer::new()?;
     let tools = Arc::new(Tools {
-        store: store.clone(),
-        renderer,
-        documents,
+        store: Clocked::new(store.clone()),
+        renderer: Clocked::new(renderer),
+        documents: Clocked::new(documents),
         clock: SystemClock,
         terms: config.terms,
         progress,
+        jobs: Stopwatch::default(),
     });
     let mut outcome = run_jobs(Arc::clone(&tools), jobs, config.parallel, config.retry_for, shutdown).await;
     tools.progress.end();
     let held = notes.iter().filter(|note| note.is_held).count();
-    Report::new(period, &outcome, &notes, began.elapsed().as_secs()).print(arguments.json)?;
+    let spent = Spent {
+        accounts: tools.jobs.millis(),
+        rendering: tools.renderer.millis(),
+        storing: tools.documents.millis(),
+        database: tools.store.millis(),
+    };
+    Report::new(period, &outcome, &notes, began.elapsed().as_secs()).with(spent).print(arguments.json)?;
     outcome.counts.skipped += u64::try_from(held).unwrap_or(u64::MAX);
     Ok(outcome)
 }
