@@ -9,7 +9,7 @@ use billing_domain::Month;
 use billing_domain::ports::{Clock as _, InvoiceStore as _, RunCounts, RunResult};
 use billing_nats::{BoxError, CONSUMER, ConsumerConfig, EventConsumer, Nats, STREAM};
 use billing_postgres::{DatabaseCredentials, Postgres};
-use billing_runtime::{Credentials, Env, Shutdown, SystemClock};
+use billing_runtime::{Credentials, Env, Shutdown, SystemClock, chain};
 use billing_s3::{S3Credentials, S3Documents};
 use billing_typst::TypstRenderer;
 use uuid::Uuid;
@@ -50,7 +50,10 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             Ok(outcome) => (ended(outcome), outcome.counts),
             Err(_) => (RunResult::Error, RunCounts::default()),
         };
-        store.end_run(run, SystemClock.now(), ended, counts).await?;
+        if let Err(error) = store.end_run(run, SystemClock.now(), ended, counts).await {
+            // What the run did stands, and what it failed of matters more.
+            tracing::warn!(error = chain(&error), "the run's end is not noted");
+        }
     }
     let code = match ended(&result?) {
         RunResult::Ok => ExitCode::SUCCESS,

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::accounts;
 use crate::buckets::{KeyColumns, SumColumns};
 use crate::columns::Table;
+use crate::prepared::Prepare as _;
 use crate::prices;
 use crate::transaction::Failure;
 
@@ -94,7 +95,7 @@ async fn usage(
             sealed_by IS NULL OR sealed_by = $5 AS is_new
         FROM billing.usage_buckets WHERE ({STANDING_BUCKETS}) {due}"
     );
-    let rows: Vec<UsageRow> = bind(query, request).bind::<SqlUuid, _>(request.id.0).load(connection).await?;
+    let rows: Vec<UsageRow> = bind(query, request).bind::<SqlUuid, _>(request.id.0).prepared().load(connection).await?;
     rows.iter()
         .map(|row| {
             let sums = BucketSums { units: BUCKETS.count("units", row.units)?, ..row.sums.sums()? };
@@ -139,9 +140,10 @@ async fn before(connection: &mut AsyncPgConnection, request: &DraftRequest) -> R
         )
     };
     let lines = bind(from("invoice_lines", "usage_month, operator_id, direction, price_id"), request);
-    let lines: Vec<LineRow> = lines.bind::<SqlUuid, _>(request.id.0).load(connection).await?;
+    let lines: Vec<LineRow> = lines.bind::<SqlUuid, _>(request.id.0).prepared().load(connection).await?;
     let adjustments = bind(from("invoice_adjustments", "usage_month, price_id, kind"), request);
-    let adjustments: Vec<AdjustmentRow> = adjustments.bind::<SqlUuid, _>(request.id.0).load(connection).await?;
+    let adjustments: Vec<AdjustmentRow> =
+        adjustments.bind::<SqlUuid, _>(request.id.0).prepared().load(connection).await?;
     let minor = |minor| MinorAmount { minor, currency: request.currency };
     let mut before = InvoicedBefore::default();
     for row in lines {
@@ -201,7 +203,7 @@ async fn due_without_usage(
             AND disposition = 'waive'",
         bears_fee()
     );
-    let rows: Vec<GroupRow> = bind(query, request).bind::<SqlUuid, _>(request.id.0).load(connection).await?;
+    let rows: Vec<GroupRow> = bind(query, request).bind::<SqlUuid, _>(request.id.0).prepared().load(connection).await?;
     let (mut groups, mut waived) = (BTreeSet::new(), BTreeSet::new());
     for row in rows {
         let month = Table("correction_deltas").day("usage_month", row.usage_month)?.month();

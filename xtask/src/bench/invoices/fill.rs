@@ -106,7 +106,12 @@ fn account(random: &mut StdRng) -> Account {
         Builder::from_random_bytes(bytes).into_uuid()
     };
     let (id, tenant) = (id(), id());
-    Account { id, tenant, tier: random.random_range(0..TIERS.len()), used: <[(i128, i128); OPERATORS.len()]>::default() }
+    Account {
+        id,
+        tenant,
+        tier: random.random_range(0..TIERS.len()),
+        used: <[(i128, i128); OPERATORS.len()]>::default(),
+    }
 }
 
 /// Accounts with their tiers and names.
@@ -121,7 +126,8 @@ async fn enter(database: &Client, all: &[Account], first: Date) -> Result<()> {
         let address = "{\"Street 7\",\"Karte Seh\",Kabul}";
         writeln!(parties, "{id}\t{tenant}\t{first}\tTrading house {at}\t{address}\t{at}\t{locale}\t{taxes}")?;
     }
-    let party_columns = "account_id, tenant_id, effective_from, legal_name, address, tax_id, locale, tax_names, tax_rates";
+    let party_columns =
+        "account_id, tenant_id, effective_from, legal_name, address, tax_id, locale, tax_names, tax_rates";
     for (table, columns, rows) in [
         ("accounts", "account_id, tenant_id", accounts),
         ("account_profiles", "account_id, tenant_id, effective_from, tier, currency", profiles),

@@ -33,7 +33,12 @@ fn lines(measured: &Measured, documents: Documents) -> Vec<Line> {
     let outside = 1_000_u64.saturating_sub(share(spent.rendering) + share(spent.database));
     let each = |ms: u64| ms * 1_000 / invoices.max(1);
     vec![
-        thousandths("finalised, from start to end of the program", rate, "invoices/s", Some(("≥ 100", rate >= 100_000))),
+        thousandths(
+            "finalised, from start to end of the program",
+            rate,
+            "invoices/s",
+            Some(("≥ 100", rate >= 100_000)),
+        ),
         thousandths("that took", wall_ms, "s", None),
         figure("most memory of invoice-cron", peak, "MiB", Some(("≤ 256", peak <= 256))),
         thousandths("outside typst and SQL", outside, "of the time", Some(("≤ 0.150", outside <= 150))),

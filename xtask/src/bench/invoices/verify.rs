@@ -49,7 +49,8 @@ pub(crate) async fn verify(place: &Place, month: &Month) -> Result<Documents> {
         ("left undone", LEFT, 0),
         ("events", "SELECT count(*) FROM billing.outbox WHERE kind = 'generated'", i64::try_from(expected)?),
     ] {
-        let count: i64 = place.database.query_one(query, &[]).await.with_context(|| format!("cannot count {what}"))?.get(0);
+        let count: i64 =
+            place.database.query_one(query, &[]).await.with_context(|| format!("cannot count {what}"))?.get(0);
         ensure!(count == wanted, "{what}: {count}, not {wanted}");
     }
     let mut documents = Documents::default();
