@@ -37,8 +37,10 @@ pub(super) const DUE_BUCKETS: &str = "account_id = $1 AND currency = $2 AND seal
             SELECT FROM billing.invoices i WHERE i.account_id = $1 AND i.currency = $2 AND i.status <> 'VOID'
                 AND i.period_start = date_trunc('month', day)::date)))";
 
-/// Buckets of these months that an invoice which stands has sealed.
-const STANDING_BUCKETS: &str = "account_id = $1 AND currency = $2 AND sealed_by IS NOT NULL AND merged_into IS NULL
+/// Buckets of these months that an invoice which stands has sealed. Written as it is so that the index of sealed buckets
+/// is never used for it: while a month is billed that one grows to hold every account's, and the statistics know of none.
+const STANDING_BUCKETS: &str =
+    "account_id = $1 AND currency = $2 AND (sealed_by IS NULL) IS FALSE AND merged_into IS NULL
     AND waived_at IS NULL AND date_trunc('month', day)::date = ANY($3 || $4)
     AND day >= (SELECT min(m) FROM unnest($3 || $4) AS m) AND day < ($3 + interval '1 month')";
 

@@ -16,6 +16,7 @@ use crate::demo::screen::Screen;
 use crate::stack::Info;
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+const SERVERS_END: Duration = Duration::from_secs(1);
 /// Counting costs the database something too.
 const COUNT_EVERY: u32 = 20;
 
@@ -118,6 +119,8 @@ pub(crate) async fn run(place: &Place, month: &Month, parallel: Option<u32>, scr
         }
     };
     measured.wall = began.elapsed();
+    // A server process that ends just now is counted neither by itself nor by its parent.
+    tokio::time::sleep(SERVERS_END).await;
     let after = place.server_ms()?;
     bar.set(numbered(&place.database).await?);
     bar.done();
