@@ -5,6 +5,7 @@
 //! at everything.
 
 mod arguments;
+mod clocked;
 mod config;
 mod parked;
 mod plan;

@@ -26,6 +26,19 @@ pub(crate) struct Report {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     would_issue: Vec<Preview>,
     seconds: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spent_milliseconds: Option<Spent>,
+}
+
+/// Where the time of the accounts went, in milliseconds; they are billed side by side, and added up here.
+#[derive(Serialize)]
+pub(crate) struct Spent {
+    /// All of it.
+    pub(crate) accounts: u64,
+    pub(crate) rendering: u64,
+    /// In the object store.
+    pub(crate) storing: u64,
+    pub(crate) database: u64,
 }
 
 #[derive(Serialize)]
@@ -193,11 +206,17 @@ impl Report {
             without_name: accounts(|note| note.is_nameless),
             would_issue: Vec::new(),
             seconds,
+            spent_milliseconds: None,
         }
     }
 
     pub(crate) fn dry(period: Month, would_issue: Vec<Preview>, notes: &[Note], seconds: u64) -> Self {
         Self { dry_run: true, would_issue, ..Self::new(period, &Outcome::default(), notes, seconds) }
+    }
+
+    /// Says where the time went.
+    pub(crate) fn with(self, spent: Spent) -> Self {
+        Self { spent_milliseconds: Some(spent), ..self }
     }
 
     /// Prints it to standard output.

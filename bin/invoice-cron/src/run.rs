@@ -9,20 +9,25 @@ use billing_domain::use_cases::{Finished, IssueTerms, draft_invoice, finish_invo
 use billing_runtime::{Shutdown, chain};
 use tokio::task::JoinSet;
 
+use crate::clocked::{Clocked, Stopwatch};
 use crate::plan::Job;
 use crate::progress::Progress;
 
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
+/// So many failures that may pass, one after the other, for each account side by side, are an outage.
+const FAILED_IN_A_ROW: usize = 4;
 
 /// What a run bills with.
 pub(crate) struct Tools<S, R, D, C> {
-    pub(crate) store: S,
-    pub(crate) renderer: R,
-    pub(crate) documents: D,
+    pub(crate) store: Clocked<S>,
+    pub(crate) renderer: Clocked<R>,
+    pub(crate) documents: Clocked<D>,
     pub(crate) clock: C,
     pub(crate) terms: IssueTerms,
     pub(crate) progress: Progress,
+    /// From the beginning of each job to its end.
+    pub(crate) jobs: Stopwatch,
 }
 
 /// What a run did.
@@ -51,7 +56,7 @@ struct Done {
 }
 
 /// Does every job, `parallel` at a time. A failure that may pass parks its job; parked jobs are tried again, with
-/// growing pauses, for at most `retry_for`. A signal stops the run between jobs.
+/// growing pauses, until nothing has been issued for `retry_for`. A signal stops the run between jobs.
 pub(crate) async fn run<S, R, D, C>(
     tools: Arc<Tools<S, R, D, C>>,
     jobs: Vec<Job>,
@@ -65,25 +70,44 @@ where
     D: DocumentStore + Send + Sync + 'static,
     C: Clock + Send + Sync + 'static,
 {
-    let began = Instant::now();
     let mut outcome = Outcome::default();
     let mut waiting = jobs;
-    let mut pause = RETRY_FIRST;
+    let (mut stuck_since, mut pause) = (Instant::now(), RETRY_FIRST);
     loop {
-        let parked = pass(&tools, std::mem::take(&mut waiting), parallel, shutdown, &mut outcome).await;
-        let (again, for_good): (Vec<_>, Vec<_>) = parked.into_iter().partition(|failure| failure.is_retryable);
+        let issued = outcome.issued.len();
+        let Pass { failures, untried } = pass(&tools, waiting, parallel, shutdown, &mut outcome).await;
+        if outcome.issued.len() > issued {
+            (stuck_since, pause) = (Instant::now(), RETRY_FIRST);
+        }
+        let (again, for_good): (Vec<_>, Vec<_>) = failures.into_iter().partition(|failure| failure.is_retryable);
         outcome.failures.extend(for_good);
-        let is_over = began.elapsed() + pause > retry_for || outcome.is_cut_short;
-        if again.is_empty() || is_over || shutdown.sleep(pause).await {
+        let Some(reason) = again.first().map(|failure| failure.reason.clone()) else { break };
+        let is_over = stuck_since.elapsed() + pause > retry_for || outcome.is_cut_short;
+        if is_over || shutdown.sleep(pause).await {
+            let reason = format!("not tried, for others failed: {reason}");
             outcome.failures.extend(again);
+            outcome.failures.extend(untried.into_iter().map(|job| Failure {
+                job,
+                reason: reason.clone(),
+                is_retryable: true,
+            }));
             break;
         }
-        tools.progress.say(&format!("{} parked, tried again: {}", again.len(), again[0].reason));
-        waiting = again.into_iter().map(|failure| failure.job).collect();
+        let parked = again.len() + untried.len();
+        tools.progress.say(&format!("{parked} parked, tried again: {reason}"));
+        // The untried first: what fails by itself must not keep them waiting for ever.
+        waiting = untried.into_iter().chain(again.into_iter().map(|failure| failure.job)).collect();
         pause = (pause * 2).min(RETRY_MAX);
     }
     outcome.counts.failed = u64::try_from(outcome.failures.len()).unwrap_or(u64::MAX);
     outcome
+}
+
+/// What is left after every job has had its turn.
+struct Pass {
+    failures: Vec<Failure>,
+    /// Had no turn: what others failed of would have failed them.
+    untried: Vec<Job>,
 }
 
 async fn pass<S, R, D, C>(
@@ -92,7 +116,7 @@ async fn pass<S, R, D, C>(
     parallel: u32,
     shutdown: &Shutdown,
     outcome: &mut Outcome,
-) -> Vec<Failure>
+) -> Pass
 where
     S: InvoiceStore + Send + Sync + 'static,
     R: InvoiceRenderer + Send + Sync + 'static,
@@ -103,32 +127,37 @@ where
     let mut failures = Vec::new();
     let mut under_way = JoinSet::new();
     let mut jobs = jobs.into_iter();
+    // An outage may cost every try its time limit: the rest had better wait for its end.
+    let (mut in_a_row, enough) = (0, parallel * FAILED_IN_A_ROW);
     loop {
-        while under_way.len() < parallel && !shutdown.is_requested() {
+        while under_way.len() < parallel && in_a_row < enough && !shutdown.is_requested() {
             let Some(job) = jobs.next() else { break };
             let tools = Arc::clone(tools);
-            under_way.spawn(async move { bill(&tools, job).await });
+            under_way.spawn(async move { tools.jobs.of(bill(&tools, job)).await });
         }
         let Some(ended) = under_way.join_next().await else { break };
         let done = ended.unwrap_or_else(|error| {
             let reason = format!("the work broke down: {error}");
             Done { failure: Some(Failure { job: Job::default(), reason, is_retryable: false }), ..Done::default() }
         });
+        in_a_row = if done.failure.as_ref().is_some_and(|failure| failure.is_retryable) { in_a_row + 1 } else { 0 };
         outcome.counts.invoiced += u64::try_from(done.issued.len()).unwrap_or(u64::MAX);
         outcome.counts.skipped += done.elsewhere;
         outcome.issued.extend(done.issued);
         failures.extend(done.failure);
     }
-    outcome.is_cut_short |= jobs.next().is_some();
-    failures
+    let untried: Vec<Job> = jobs.collect();
+    outcome.is_cut_short |= shutdown.is_requested() && !untried.is_empty();
+    // Who was asked to stop has not failed at what it did not begin.
+    Pass { failures, untried: if outcome.is_cut_short { Vec::new() } else { untried } }
 }
 
 /// Does a job until it is done or a step fails; what is left is in the failure. The months after a failed one wait.
 async fn bill<S, R, D, C>(tools: &Tools<S, R, D, C>, mut job: Job) -> Done
 where
-    S: InvoiceStore,
-    R: InvoiceRenderer,
-    D: DocumentStore,
+    S: InvoiceStore + Sync,
+    R: InvoiceRenderer + Sync,
+    D: DocumentStore + Sync,
     C: Clock,
 {
     let mut done = Done::default();

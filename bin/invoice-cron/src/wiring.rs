@@ -9,17 +9,18 @@ use billing_domain::Month;
 use billing_domain::ports::{Clock as _, InvoiceStore as _, RunCounts, RunResult};
 use billing_nats::{BoxError, CONSUMER, ConsumerConfig, EventConsumer, Nats, STREAM};
 use billing_postgres::{DatabaseCredentials, Postgres};
-use billing_runtime::{Credentials, Env, Shutdown, SystemClock};
+use billing_runtime::{Credentials, Env, Shutdown, SystemClock, chain};
 use billing_s3::{S3Credentials, S3Documents};
 use billing_typst::TypstRenderer;
 use uuid::Uuid;
 
 use crate::arguments::{Arguments, VerifyArguments};
+use crate::clocked::{Clocked, Stopwatch};
 use crate::config::Config;
 use crate::parked;
 use crate::plan::{Plan, plan};
 use crate::progress::Progress;
-use crate::report::{Preview, Report};
+use crate::report::{Preview, Report, Spent};
 use crate::run::{Outcome, Tools, run as run_jobs};
 use crate::verify::{self, Verifier};
 use crate::watermark;
@@ -50,7 +51,10 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             Ok(outcome) => (ended(outcome), outcome.counts),
             Err(_) => (RunResult::Error, RunCounts::default()),
         };
-        store.end_run(run, SystemClock.now(), ended, counts).await?;
+        if let Err(error) = store.end_run(run, SystemClock.now(), ended, counts).await {
+            // What the run did stands, and what it failed of matters more.
+            tracing::warn!(error = chain(&error), "the run's end is not noted");
+        }
     }
     let code = match ended(&result?) {
         RunResult::Ok => ExitCode::SUCCESS,
@@ -111,17 +115,24 @@ async fn work(
     progress.begin("issue", invoices);
     let renderer = TypstRenderer::new()?;
     let tools = Arc::new(Tools {
-        store: store.clone(),
-        renderer,
-        documents,
+        store: Clocked::new(store.clone()),
+        renderer: Clocked::new(renderer),
+        documents: Clocked::new(documents),
         clock: SystemClock,
         terms: config.terms,
         progress,
+        jobs: Stopwatch::default(),
     });
     let mut outcome = run_jobs(Arc::clone(&tools), jobs, config.parallel, config.retry_for, shutdown).await;
     tools.progress.end();
     let held = notes.iter().filter(|note| note.is_held).count();
-    Report::new(period, &outcome, &notes, began.elapsed().as_secs()).print(arguments.json)?;
+    let spent = Spent {
+        accounts: tools.jobs.millis(),
+        rendering: tools.renderer.millis(),
+        storing: tools.documents.millis(),
+        database: tools.store.millis(),
+    };
+    Report::new(period, &outcome, &notes, began.elapsed().as_secs()).with(spent).print(arguments.json)?;
     outcome.counts.skipped += u64::try_from(held).unwrap_or(u64::MAX);
     Ok(outcome)
 }

@@ -15,6 +15,7 @@ mod ledger;
 mod metrics;
 mod migrate;
 mod partitions;
+mod prepared;
 mod prices;
 mod quarantine;
 mod retention;

@@ -5,14 +5,14 @@ mod accounts;
 mod copy;
 mod drain;
 mod latency;
-mod meter;
+pub(crate) mod meter;
 mod report;
 mod service;
-mod stage;
+pub(crate) mod stage;
 mod stored;
 mod stream;
 mod taken;
-mod traffic;
+pub(crate) mod traffic;
 mod verify;
 
 use std::path::PathBuf;
@@ -72,7 +72,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args) -> Result<ExitCode> {
     let program = match &args.program {
         Some(program) => program.clone(),
-        None => stage::build().await?,
+        None => stage::build("ingest").await?,
     };
     let settings = Settings {
         program,

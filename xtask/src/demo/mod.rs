@@ -15,7 +15,7 @@ mod next;
 mod period;
 mod reissue;
 mod rest;
-mod screen;
+pub(crate) mod screen;
 mod stage;
 mod stream;
 mod traffic;

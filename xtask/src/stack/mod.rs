@@ -123,6 +123,23 @@ impl Stack {
     /// Starts only what recording usage needs: PostgreSQL that waits for the disk, with or without a replica, so many
     /// nodes of NATS, and Redis. Nothing of ours runs on it. On failure and on a signal nothing is left running.
     pub(crate) async fn up_for_bench(dir: PathBuf, has_replica: bool, nats_nodes: usize) -> Result<Self> {
+        Self::up_some(dir, has_replica, nats_nodes, async |site| {
+            tokio::try_join!(postgres::up(site), redis::up(site), nats::up(site)).map(drop)
+        })
+        .await
+    }
+
+    /// Starts only what issuing invoices needs, likewise: PostgreSQL that waits for the disk, and the object store.
+    pub(crate) async fn up_for_invoices(dir: PathBuf) -> Result<Self> {
+        Self::up_some(dir, false, 1, async |site| tokio::try_join!(postgres::up(site), s3::up(site)).map(drop)).await
+    }
+
+    async fn up_some(
+        dir: PathBuf,
+        has_replica: bool,
+        nats_nodes: usize,
+        start: impl AsyncFnOnce(&Site) -> Result<()>,
+    ) -> Result<Self> {
         let servers = setup::servers(&tree::root())?;
         let lock = Lock::take(&dir)?;
         let work = async {
@@ -130,7 +147,7 @@ impl Stack {
             clear_logs(&dir)?;
             let mut site = Site::new(dir.clone(), servers, false, State::new(postgres::home(&dir)?)?)?;
             (site.has_replica, site.nats_nodes) = (has_replica, nats_nodes);
-            tokio::try_join!(postgres::up(&site), redis::up(&site), nats::up(&site))?;
+            start(&site).await?;
             Ok(Info::of(&site))
         };
         match unless_interrupted(work).await {

@@ -11,6 +11,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use crate::columns::{self, Inconsistent, Table};
+use crate::prepared::Prepare as _;
 use crate::transaction::Failure;
 
 const PROFILES: Table = Table("account_profiles");
@@ -128,6 +129,7 @@ pub(crate) async fn party_on(
     let row: Option<PartyRow> = diesel::sql_query(query)
         .bind::<SqlUuid, _>(account.0)
         .bind::<Date, _>(columns::date(day))
+        .prepared()
         .get_result(connection)
         .await
         .optional()?;

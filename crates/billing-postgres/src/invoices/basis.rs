@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::accounts;
 use crate::buckets::{KeyColumns, SumColumns};
 use crate::columns::Table;
+use crate::prepared::Prepare as _;
 use crate::prices;
 use crate::transaction::Failure;
 
@@ -36,8 +37,10 @@ pub(super) const DUE_BUCKETS: &str = "account_id = $1 AND currency = $2 AND seal
             SELECT FROM billing.invoices i WHERE i.account_id = $1 AND i.currency = $2 AND i.status <> 'VOID'
                 AND i.period_start = date_trunc('month', day)::date)))";
 
-/// Buckets of these months that an invoice which stands has sealed.
-const STANDING_BUCKETS: &str = "account_id = $1 AND currency = $2 AND sealed_by IS NOT NULL AND merged_into IS NULL
+/// Buckets of these months that an invoice which stands has sealed. Written as it is so that the index of sealed buckets
+/// is never used for it: while a month is billed that one grows to hold every account's, and the statistics know of none.
+const STANDING_BUCKETS: &str =
+    "account_id = $1 AND currency = $2 AND (sealed_by IS NULL) IS FALSE AND merged_into IS NULL
     AND waived_at IS NULL AND date_trunc('month', day)::date = ANY($3 || $4)
     AND day >= (SELECT min(m) FROM unnest($3 || $4) AS m) AND day < ($3 + interval '1 month')";
 
@@ -94,7 +97,7 @@ async fn usage(
             sealed_by IS NULL OR sealed_by = $5 AS is_new
         FROM billing.usage_buckets WHERE ({STANDING_BUCKETS}) {due}"
     );
-    let rows: Vec<UsageRow> = bind(query, request).bind::<SqlUuid, _>(request.id.0).load(connection).await?;
+    let rows: Vec<UsageRow> = bind(query, request).bind::<SqlUuid, _>(request.id.0).prepared().load(connection).await?;
     rows.iter()
         .map(|row| {
             let sums = BucketSums { units: BUCKETS.count("units", row.units)?, ..row.sums.sums()? };
@@ -105,11 +108,10 @@ async fn usage(
 
 /// What invoices that stand have asked for these months, this one aside.
 async fn before(connection: &mut AsyncPgConnection, request: &DraftRequest) -> Result<InvoicedBefore, Failure> {
-    let which = format!(
-        "i.account_id = $1 AND i.currency = $2 AND i.status <> 'VOID' AND i.id <> '{}' AND usage_month = ANY($3 || $4)",
-        request.id.0
-    );
-    invoiced(connection, request.currency, |query| bind(query, request), &which).await
+    let which = "i.account_id = $1 AND i.currency = $2 AND i.status <> 'VOID' AND i.id <> $5
+        AND usage_month = ANY($3 || $4)";
+    let asked = |query| bind(query, request).bind::<SqlUuid, _>(request.id.0);
+    invoiced(connection, request.currency, asked, which).await
 }
 
 /// What some invoices, `i`, have asked for; `ask` binds what `which` names them by.
@@ -151,9 +153,9 @@ pub(super) async fn invoiced(
         )
     };
     let lines = ask(from("invoice_lines", "usage_month, operator_id, direction, price_id"));
-    let lines: Vec<LineRow> = lines.load(connection).await?;
+    let lines: Vec<LineRow> = lines.prepared().load(connection).await?;
     let adjustments = ask(from("invoice_adjustments", "usage_month, price_id, kind"));
-    let adjustments: Vec<AdjustmentRow> = adjustments.load(connection).await?;
+    let adjustments: Vec<AdjustmentRow> = adjustments.prepared().load(connection).await?;
     let minor = |minor| MinorAmount { minor, currency };
     let mut before = InvoicedBefore::default();
     for row in lines {
@@ -213,7 +215,7 @@ async fn due_without_usage(
             AND disposition = 'waive'",
         bears_fee()
     );
-    let rows: Vec<GroupRow> = bind(query, request).bind::<SqlUuid, _>(request.id.0).load(connection).await?;
+    let rows: Vec<GroupRow> = bind(query, request).bind::<SqlUuid, _>(request.id.0).prepared().load(connection).await?;
     let (mut groups, mut waived) = (BTreeSet::new(), BTreeSet::new());
     for row in rows {
         let month = Table("correction_deltas").day("usage_month", row.usage_month)?.month();

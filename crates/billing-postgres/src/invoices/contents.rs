@@ -9,6 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use crate::columns::{Inconsistent, Table};
+use crate::prepared::Prepare as _;
 use crate::transaction::Failure;
 
 use super::rows;
@@ -87,6 +88,7 @@ pub(super) async fn read_as_stored(
         FROM billing.invoice_lines WHERE invoice_id = $1 ORDER BY line",
     )
     .bind::<SqlUuid, _>(invoice.id.0)
+    .prepared()
     .load(connection)
     .await?;
     let adjustments: Vec<AdjustmentRow> = diesel::sql_query(
@@ -94,12 +96,14 @@ pub(super) async fn read_as_stored(
         FROM billing.invoice_adjustments WHERE invoice_id = $1 ORDER BY line",
     )
     .bind::<SqlUuid, _>(invoice.id.0)
+    .prepared()
     .load(connection)
     .await?;
     let taxes: Vec<TaxRow> = diesel::sql_query(
         "SELECT name, rate, amount_minor FROM billing.invoice_taxes WHERE invoice_id = $1 ORDER BY line",
     )
     .bind::<SqlUuid, _>(invoice.id.0)
+    .prepared()
     .load(connection)
     .await?;
     Ok(InvoiceContents {
@@ -186,6 +190,7 @@ async fn write_lines(
     .bind::<Array<BigInt>, _>(lines.iter().map(|line| count(line.segments)).collect::<Result<Vec<_>, _>>()?)
     .bind::<Array<Text>, _>(lines.iter().map(|line| whole(line.exact)).collect::<Vec<_>>())
     .bind::<Array<BigInt>, _>(lines.iter().map(|line| line.amount.minor).collect::<Vec<_>>())
+    .prepared()
     .execute(connection)
     .await?;
     Ok(())
@@ -216,6 +221,7 @@ async fn write_adjustments(
     .bind::<Array<BigInt>, _>(adjustments.iter().map(|a| a.due.minor).collect::<Vec<_>>())
     .bind::<Array<BigInt>, _>(adjustments.iter().map(|a| a.amount.minor).collect::<Vec<_>>())
     .bind::<Array<Nullable<Text>>, _>(adjustments.iter().map(|a| a.reason.as_deref()).collect::<Vec<_>>())
+    .prepared()
     .execute(connection)
     .await?;
     Ok(())
@@ -240,6 +246,7 @@ async fn write_taxes(
     .bind::<Array<Text>, _>(taxes.iter().map(|tax| tax.name.as_str()).collect::<Vec<_>>())
     .bind::<Array<Integer>, _>(rates.collect::<Vec<_>>())
     .bind::<Array<BigInt>, _>(taxes.iter().map(|tax| tax.amount.minor).collect::<Vec<_>>())
+    .prepared()
     .execute(connection)
     .await?;
     Ok(())

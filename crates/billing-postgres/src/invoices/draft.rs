@@ -10,6 +10,7 @@ use crate::accounts;
 use crate::buckets::BUCKET_ORDER;
 use crate::columns;
 use crate::ledger::{Book, hold_unchanged};
+use crate::prepared::Prepare as _;
 use crate::transaction::{Failure, Transaction};
 
 use super::basis::{self, DUE_BUCKETS};
@@ -77,6 +78,7 @@ pub(super) async fn add_taxes(
 pub(super) async fn hold_account(connection: &mut AsyncPgConnection, account: AccountId) -> Result<(), Failure> {
     diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))")
         .bind::<SqlUuid, _>(account.0)
+        .prepared()
         .execute(connection)
         .await?;
     Ok(())
@@ -101,6 +103,7 @@ async fn insert(connection: &mut AsyncPgConnection, request: &DraftRequest) -> R
     .bind::<Text, _>(request.currency.code())
     .bind::<Date, _>(rows::month(request.month))
     .bind::<Timestamptz, _>(columns::instant(request.at))
+    .prepared()
     .execute(connection)
     .await?)
 }
@@ -114,14 +117,14 @@ async fn seal(connection: &mut AsyncPgConnection, request: &DraftRequest) -> Res
         )
         UPDATE billing.usage_buckets SET sealed_by = $5 WHERE id IN (SELECT id FROM due) AND sealed_by IS NULL"
     );
-    basis::bind(query, request).bind::<SqlUuid, _>(request.id.0).execute(connection).await?;
+    basis::bind(query, request).bind::<SqlUuid, _>(request.id.0).prepared().execute(connection).await?;
     Ok(())
 }
 
 async fn settle_corrections(connection: &mut AsyncPgConnection, request: &DraftRequest) -> Result<(), Failure> {
     let query = "UPDATE billing.correction_deltas SET settled_by = $5
         WHERE account_id = $1 AND currency = $2 AND usage_month = ANY($3 || $4) AND settled_by IS NULL";
-    basis::bind(query.to_owned(), request).bind::<SqlUuid, _>(request.id.0).execute(connection).await?;
+    basis::bind(query.to_owned(), request).bind::<SqlUuid, _>(request.id.0).prepared().execute(connection).await?;
     Ok(())
 }
 
@@ -141,6 +144,7 @@ async fn sum_up(
     .bind::<BigInt, _>(total(subtotal, &made_of.taxes)?.minor)
     .bind::<BigInt, _>(contents::count(lines.iter().map(|line| line.messages).sum())?)
     .bind::<BigInt, _>(contents::count(lines.iter().map(|line| line.segments).sum())?)
+    .prepared()
     .execute(connection)
     .await?;
     Ok(())

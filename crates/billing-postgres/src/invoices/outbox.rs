@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::columns::{self, Table};
+use crate::prepared::Prepare as _;
 use crate::transaction::{Failure, Transaction};
 
 use super::rows;
@@ -32,6 +33,7 @@ pub(super) async fn write(
     .bind::<SqlUuid, _>(invoice.tenant.0)
     .bind::<Nullable<Text>, _>(traceparent)
     .bind::<Timestamptz, _>(columns::instant(at))
+    .prepared()
     .execute(connection)
     .await?;
     Ok(())

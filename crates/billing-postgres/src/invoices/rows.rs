@@ -10,6 +10,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use crate::columns::{self, Inconsistent, Table};
+use crate::prepared::Prepare as _;
 use crate::transaction::Failure;
 
 const TABLE: Table = Table("invoices");
@@ -136,12 +137,14 @@ pub(super) async fn find(
         // Locked first, by itself: what is read next is what the lock protects.
         diesel::sql_query("SELECT FROM billing.invoices WHERE id = $1 FOR UPDATE")
             .bind::<SqlUuid, _>(id.0)
+            .prepared()
             .execute(connection)
             .await?;
     }
     let rows: Vec<InvoiceRow> =
         diesel::sql_query(format!("SELECT {INVOICE_COLUMNS} FROM billing.invoices i WHERE i.id = $1"))
             .bind::<SqlUuid, _>(id.0)
+            .prepared()
             .load(connection)
             .await?;
     Ok(rows.into_iter().next().map(|row| row.invoice()).transpose()?)

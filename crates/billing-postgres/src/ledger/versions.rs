@@ -6,6 +6,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
+use crate::prepared::Prepare as _;
 use crate::session::Session;
 use crate::transaction::{BEGIN, Failure};
 
@@ -64,6 +65,7 @@ pub(crate) async fn hold_shared(
 pub(crate) async fn hold_unchanged(connection: &mut AsyncPgConnection, book: Book) -> Result<(), DieselError> {
     diesel::sql_query("SELECT pg_advisory_xact_lock_shared($1)")
         .bind::<BigInt, _>(book.lock_key())
+        .prepared()
         .execute(connection)
         .await
         .map(|_| ())

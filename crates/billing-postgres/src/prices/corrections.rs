@@ -12,6 +12,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use crate::columns::{self, Table};
+use crate::prepared::Prepare as _;
 use crate::transaction::{Failure, Transaction};
 
 use super::list::page;
@@ -68,6 +69,7 @@ pub(crate) async fn corrections_of(
     let query = format!("SELECT {COLUMNS}, {MODEL_COLUMNS} FROM billing.price_corrections WHERE price_id = ANY($1)");
     let rows: Vec<CorrectionRow> = diesel::sql_query(query)
         .bind::<Array<SqlUuid>, _>(prices.iter().map(|price| price.0).collect::<Vec<_>>())
+        .prepared()
         .load(connection)
         .await?;
     by_price(&rows)

@@ -10,6 +10,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use crate::columns;
+use crate::prepared::Prepare as _;
 use crate::transaction::{Failure, Transaction};
 
 use super::rows::{COST_COLUMNS, CostRow, PRICE_COLUMNS, PriceRow};
@@ -56,6 +57,7 @@ pub(crate) async fn by_id(
     let rows: Vec<PriceRow> =
         diesel::sql_query(format!("SELECT {PRICE_COLUMNS} FROM billing.prices WHERE id = ANY($1)"))
             .bind::<Array<SqlUuid>, _>(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+            .prepared()
             .load(connection)
             .await?;
     rows.iter().map(|row| row.price().map(|price| (price.id, price.terms))).collect()

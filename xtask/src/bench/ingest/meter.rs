@@ -59,13 +59,14 @@ async fn wal_bytes(database: &Client) -> Result<u64> {
     u64::try_from(bytes).context("a log of negative length")
 }
 
-fn own_ms(pid: u32) -> Result<u64> {
+/// Processor time of a process.
+pub(crate) fn own_ms(pid: u32) -> Result<u64> {
     let times = times(pid).with_context(|| format!("process {pid} is gone"))?;
     Ok((times.user + times.system) * TICK_MILLIS)
 }
 
-/// Of a process, its living children, and those that it has collected.
-fn family_ms(pid: u32) -> Result<u64> {
+/// Processor time of a process, its living children, and those that it has collected.
+pub(crate) fn family_ms(pid: u32) -> Result<u64> {
     let parent = times(pid).with_context(|| format!("process {pid} is gone"))?;
     let mut ticks = parent.user + parent.system + parent.collected;
     for entry in fs::read_dir("/proc").context("cannot read /proc")?.flatten() {

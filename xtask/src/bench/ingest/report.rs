@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::Args;
@@ -11,6 +11,7 @@ use super::accounts::ACCOUNTS;
 use super::drain::{Drained, per_second};
 use super::latency::A_SECOND;
 use super::taken::Taken;
+use crate::bench::figures::{self, Line, figure, thousandths};
 
 /// Everything that was measured.
 pub(crate) struct Report {
@@ -23,16 +24,6 @@ pub(crate) struct Report {
     pub(crate) with_standby: Vec<Drained>,
     /// The bound of the histogram that holds the 95th percentile, and thousandths within 250 ms.
     pub(crate) latency: Option<(String, u64)>,
-}
-
-/// One line of the table: what, how much, of what unit, what is wanted, and whether it holds.
-struct Line {
-    name: String,
-    value: u64,
-    /// Decimals of `value`.
-    decimals: u32,
-    unit: &'static str,
-    wanted: Option<(&'static str, bool)>,
 }
 
 impl Report {
@@ -62,12 +53,7 @@ impl Report {
 
     /// The table.
     pub(crate) fn print(&self) {
-        println!("\n{}\n", self.setting);
-        for line in self.lines() {
-            let wanted = line.wanted.map(|(text, holds)| format!("{} {text}", if holds { "✓" } else { "✗" }));
-            let value = decimal(line.value, line.decimals);
-            println!("{:<52}{value:>14} {:<22}{}", line.name, line.unit, wanted.unwrap_or_default());
-        }
+        figures::print(&self.setting, &self.lines());
         if let Some((bound, _)) = &self.latency {
             println!("{:<52}{bound:>14} s", format!("P95 from published to committed at {A_SECOND}/s, at most"));
         }
@@ -75,14 +61,7 @@ impl Report {
 
     /// Writes the JSON.
     pub(crate) fn save(&self, file: &Path) -> Result<()> {
-        let lines: Vec<Value> = self
-            .lines()
-            .into_iter()
-            .map(|line| {
-                json!({ "name": line.name, "value": decimal(line.value, line.decimals), "unit": line.unit,
-                "wanted": line.wanted.map(|(text, _)| text), "holds": line.wanted.map(|(_, holds)| holds) })
-            })
-            .collect();
+        let lines: Vec<Value> = self.lines().iter().map(Line::json).collect();
         let rounds = |all: &[Drained]| all.iter().map(Drained::rate).collect::<Vec<_>>();
         let copied: Vec<u64> = self.copied.iter().map(|(rows, took)| per_second(*rows, *took)).collect();
         let value = json!({
@@ -98,13 +77,7 @@ impl Report {
             },
             "p95_at_most_seconds": self.latency.as_ref().map(|(bound, _)| bound),
         });
-        if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        }
-        let text = serde_json::to_string_pretty(&value).context("cannot encode the figures")? + "\n";
-        std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
-        println!("\n{}", file.display());
-        Ok(())
+        figures::save(&value, file)
     }
 
     fn lines(&self) -> Vec<Line> {
@@ -115,7 +88,7 @@ impl Report {
         lines.push(figure("COPY BINARY of the same rows", copy, "rows/s", None));
         let ratios = self.drained.iter().zip(&self.copied);
         let ratio = median(ratios.map(|(drained, (rows, took))| ratio(drained.rate(), per_second(*rows, *took))));
-        lines.push(thousandths("ratio to COPY, in the same round", ratio, Some(("≥ 0.350", ratio >= 350))));
+        lines.push(thousandths("ratio to COPY, in the same round", ratio, "", Some(("≥ 0.350", ratio >= 350))));
         self.costs(&mut lines);
         if let Some(taken) = &self.taken {
             lines.push(figure("taken and acknowledged, nothing else done", taken.rate(), "events/s", None));
@@ -130,11 +103,11 @@ impl Report {
             }
             let even = self::ratio(many, few);
             let holds = (833..=1_200).contains(&even);
-            lines.push(thousandths("many accounts to one", even, Some(("within 20 %", holds))));
+            lines.push(thousandths("many accounts to one", even, "", Some(("within 20 %", holds))));
         }
         if let Some((_, within)) = &self.latency {
             let name = format!("committed within 250 ms at {A_SECOND}/s");
-            lines.push(thousandths(&name, *within, Some(("≥ 0.950", *within >= 950))));
+            lines.push(thousandths(&name, *within, "", Some(("≥ 0.950", *within >= 950))));
         }
         for (name, all, wanted, least) in [
             ("with so many stored before, to empty", &self.on_stored, "≥ 0.800", 800),
@@ -144,7 +117,7 @@ impl Report {
                 let there = median(all.iter().map(Drained::rate));
                 lines.push(figure(name, there, "events/s", None));
                 let ratio = self::ratio(there, rate);
-                lines.push(thousandths(name, ratio, Some((wanted, ratio >= least))));
+                lines.push(thousandths(name, ratio, "", Some((wanted, ratio >= least))));
             }
         }
         lines
@@ -179,16 +152,8 @@ impl Report {
     }
 }
 
-fn figure(name: &str, value: u64, unit: &'static str, wanted: Option<(&'static str, bool)>) -> Line {
-    Line { name: name.to_owned(), value, decimals: 0, unit, wanted }
-}
-
 fn seconds(name: &str, value: u64) -> Line {
-    Line { unit: "s per million events", ..thousandths(name, value, None) }
-}
-
-fn thousandths(name: &str, value: u64, wanted: Option<(&'static str, bool)>) -> Line {
-    Line { name: name.to_owned(), value, decimals: 3, unit: "", wanted }
+    thousandths(name, value, "s per million events", None)
 }
 
 fn ratio(of: u64, to: u64) -> u64 {
@@ -201,23 +166,12 @@ fn median(values: impl Iterator<Item = u64>) -> u64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-fn decimal(value: u64, decimals: u32) -> String {
-    let scale = 10_u64.pow(decimals);
-    match decimals {
-        0 => value.to_string(),
-        _ => format!("{}.{:0>width$}", value / scale, value % scale, width = usize::try_from(decimals).unwrap_or(3)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_written_without_floats() {
-        for (value, decimals, expected) in [(80_123, 0, "80123"), (412, 3, "0.412"), (12_034, 3, "12.034")] {
-            assert_eq!(decimal(value, decimals), expected);
-        }
+    fn medians_and_ratios_without_floats() {
         assert_eq!(median([3, 1, 2].into_iter()), 2);
         assert_eq!(ratio(7, 20), 350);
     }

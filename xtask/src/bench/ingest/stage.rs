@@ -33,14 +33,14 @@ pub(crate) fn dir() -> PathBuf {
     DIR.get_or_init(|| tree::root().join("target/bench-stack")).clone()
 }
 
-/// Builds the measured program as it is released; where it is.
-pub(crate) async fn build() -> Result<PathBuf> {
+/// Builds a program as it is released; where it is.
+pub(crate) async fn build(program: &str) -> Result<PathBuf> {
     let root = tree::root();
     let mut command = exec::cargo(&root);
-    command.args(["build", "--release", "-p", "ingest"]);
-    ensure!(exec::on_terminal("cargo build", &mut command).await?.success(), "ingest does not build");
+    command.args(["build", "--release", "-p", program]);
+    ensure!(exec::on_terminal("cargo build", &mut command).await?.success(), "{program} does not build");
     let dev = tree::binaries(&root)?;
-    Ok(dev.with_file_name("release").join("ingest"))
+    Ok(dev.with_file_name("release").join(program))
 }
 
 impl Stage {
@@ -48,10 +48,7 @@ impl Stage {
     pub(crate) async fn set(stack: &Stack, settings: Settings) -> Result<Self> {
         let info = stack.info.clone();
         let database = connect(&info.database_url).await?;
-        migrate(&database).await?;
-        enter_prices(&database).await?;
-        let password = format!("ALTER ROLE billing_worker_login PASSWORD '{}'", settings.password);
-        database.batch_execute(&password).await.context("cannot set the worker's password")?;
+        prepare(&database, &settings.password).await?;
         let stream = Stream::connect(&info.nats_urls).await?;
         Ok(Self { info, settings, database, stream })
     }
@@ -84,6 +81,14 @@ pub(crate) async fn connect(url: &str) -> Result<Client> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.context("cannot connect to the database")?;
     tokio::spawn(connection);
     Ok(client)
+}
+
+/// The schema, prices and costs, and the worker's password.
+pub(crate) async fn prepare(database: &Client, password: &str) -> Result<()> {
+    migrate(database).await?;
+    enter_prices(database).await?;
+    let password = format!("ALTER ROLE billing_worker_login PASSWORD '{password}'");
+    database.batch_execute(&password).await.context("cannot set the worker's password")
 }
 
 /// All steps, as their owner.
