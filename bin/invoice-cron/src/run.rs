@@ -51,7 +51,8 @@ struct Done {
 }
 
 /// Does every job, `parallel` at a time. A failure that may pass parks its job; parked jobs are tried again, with
-/// growing pauses, for at most `retry_for`. A signal stops the run between jobs.
+/// growing pauses, for at most `retry_for`. A signal stops the run between jobs; so does, once that time is up, that as
+/// many in a row have failed in passing as are done side by side: what they all need is away.
 pub(crate) async fn run<S, R, D, C>(
     tools: Arc<Tools<S, R, D, C>>,
     jobs: Vec<Job>,
@@ -70,7 +71,8 @@ where
     let mut waiting = jobs;
     let mut pause = RETRY_FIRST;
     loop {
-        let parked = pass(&tools, std::mem::take(&mut waiting), parallel, shutdown, &mut outcome).await;
+        let over = began + retry_for;
+        let parked = pass(&tools, std::mem::take(&mut waiting), parallel, over, shutdown, &mut outcome).await;
         let (again, for_good): (Vec<_>, Vec<_>) = parked.into_iter().partition(|failure| failure.is_retryable);
         outcome.failures.extend(for_good);
         let is_over = began.elapsed() + pause > retry_for || outcome.is_cut_short;
@@ -90,6 +92,7 @@ async fn pass<S, R, D, C>(
     tools: &Arc<Tools<S, R, D, C>>,
     jobs: Vec<Job>,
     parallel: u32,
+    over: Instant,
     shutdown: &Shutdown,
     outcome: &mut Outcome,
 ) -> Vec<Failure>
@@ -100,11 +103,13 @@ where
     C: Clock + Send + Sync + 'static,
 {
     let parallel = usize::try_from(parallel).unwrap_or(1);
-    let mut failures = Vec::new();
+    let mut failures: Vec<Failure> = Vec::new();
+    let mut in_a_row = 0;
     let mut under_way = JoinSet::new();
     let mut jobs = jobs.into_iter();
     loop {
-        while under_way.len() < parallel && !shutdown.is_requested() {
+        let is_in_vain = in_a_row >= parallel && Instant::now() >= over;
+        while under_way.len() < parallel && !is_in_vain && !shutdown.is_requested() {
             let Some(job) = jobs.next() else { break };
             let tools = Arc::clone(tools);
             under_way.spawn(async move { bill(&tools, job).await });
@@ -117,9 +122,17 @@ where
         outcome.counts.invoiced += u64::try_from(done.issued.len()).unwrap_or(u64::MAX);
         outcome.counts.skipped += done.elsewhere;
         outcome.issued.extend(done.issued);
+        let may_pass = done.failure.as_ref().is_some_and(|failure| failure.is_retryable);
+        in_a_row = if may_pass { in_a_row + 1 } else { 0 };
         failures.extend(done.failure);
     }
-    outcome.is_cut_short |= jobs.next().is_some();
+    if shutdown.is_requested() {
+        outcome.is_cut_short |= jobs.len() > 0;
+        return failures;
+    }
+    let last = failures.last().map(|failure| failure.reason.clone()).unwrap_or_default();
+    let untried = |job| Failure { job, reason: format!("not tried, as others failed: {last}"), is_retryable: true };
+    failures.extend(jobs.map(untried));
     failures
 }
 
