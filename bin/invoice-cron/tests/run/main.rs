@@ -130,7 +130,9 @@ async fn assert_issued(db: &TestDatabase, accounts: i64) {
     }
 }
 
-/// The boundaries between two steps, at each of which a run may be killed.
+/// The boundaries between two steps, at each of which a run may be killed: what stands after each differs from what stood
+/// before. Sealing and drafting are one transaction; what was rendered and not recorded leaves nothing. The event's way to
+/// the stream is a pod's work, killed in its own tests.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Step {
     Sealed,
