@@ -28,3 +28,4 @@ mod duplicates;
 mod kills;
 mod poison;
 mod prices;
+mod relay;

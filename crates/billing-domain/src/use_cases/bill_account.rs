@@ -2,6 +2,9 @@
 //!
 //! Every step may be repeated: killed anywhere, a later run finishes the work with the same number and the same bytes.
 
+use std::error::Error;
+use std::iter::successors;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -96,9 +99,15 @@ pub async fn finish_invoice(
     let result = finish(store, renderer, documents, clock, terms, invoice).await;
     if let Err(error) = &result {
         // The reason is a help; that it could not be noted must not hide it.
-        let _unnoted = store.park(invoice, &error.to_string(), clock.now()).await;
+        let _unnoted = store.park(invoice, &with_causes(error), clock.now()).await;
     }
     result
+}
+
+/// Who lists the drafts that are left has nothing but this.
+fn with_causes(error: &dyn Error) -> String {
+    let causes = successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 async fn finish<R: InvoiceRenderer>(
