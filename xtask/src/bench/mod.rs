@@ -1,6 +1,8 @@
 //! Measures: how fast, against what stands beside it in the same run.
 
+mod figures;
 mod ingest;
+mod invoices;
 mod rating;
 
 use std::process::ExitCode;
@@ -14,6 +16,8 @@ pub(crate) enum Bench {
     Rating(rating::Args),
     /// From the stream to committed rows, end to end.
     Ingest(ingest::Args),
+    /// The month's invoices: their documents.
+    Invoices(invoices::Args),
 }
 
 /// Measures, and prints a table.
@@ -21,5 +25,6 @@ pub(crate) async fn run(bench: &Bench) -> Result<ExitCode> {
     match bench {
         Bench::Rating(args) => rating::run(args).await,
         Bench::Ingest(args) => ingest::run(args).await,
+        Bench::Invoices(args) => invoices::run(args).await,
     }
 }

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use anyhow::Result;
+use serde_json::json;
 
 use super::Args;
 use super::accounts::ACCOUNTS;
 use super::drain::{Drained, per_second};
 use super::latency::A_SECOND;
+use crate::bench::figures::{self, Line, figure, median, ratio, thousandths};
 
 /// Everything that was measured.
 pub(crate) struct Report {
@@ -21,16 +22,6 @@ pub(crate) struct Report {
     pub(crate) with_standby: Vec<Drained>,
     /// The bound of the histogram that holds the 95th percentile, and thousandths within 250 ms.
     pub(crate) latency: Option<(String, u64)>,
-}
-
-/// One line of the table: what, how much, of what unit, what is wanted, and whether it holds.
-struct Line {
-    name: String,
-    value: u64,
-    /// Decimals of `value`.
-    decimals: u32,
-    unit: &'static str,
-    wanted: Option<(&'static str, bool)>,
 }
 
 impl Report {
@@ -60,11 +51,7 @@ impl Report {
     /// The table.
     pub(crate) fn print(&self) {
         println!("\n{}\n", self.setting);
-        for line in self.lines() {
-            let wanted = line.wanted.map(|(text, holds)| format!("{} {text}", if holds { "✓" } else { "✗" }));
-            let value = decimal(line.value, line.decimals);
-            println!("{:<52}{value:>14} {:<22}{}", line.name, line.unit, wanted.unwrap_or_default());
-        }
+        figures::print(&self.lines());
         if let Some((bound, _)) = &self.latency {
             println!("{:<52}{bound:>14} s", format!("P95 from published to committed at {A_SECOND}/s, at most"));
         }
@@ -72,19 +59,11 @@ impl Report {
 
     /// Writes the JSON.
     pub(crate) fn save(&self, file: &Path) -> Result<()> {
-        let lines: Vec<Value> = self
-            .lines()
-            .into_iter()
-            .map(|line| {
-                json!({ "name": line.name, "value": decimal(line.value, line.decimals), "unit": line.unit,
-                "wanted": line.wanted.map(|(text, _)| text), "holds": line.wanted.map(|(_, holds)| holds) })
-            })
-            .collect();
         let rounds = |all: &[Drained]| all.iter().map(Drained::rate).collect::<Vec<_>>();
         let copied: Vec<u64> = self.copied.iter().map(|(rows, took)| per_second(*rows, *took)).collect();
         let value = json!({
             "setting": self.setting,
-            "figures": lines,
+            "figures": figures::to_json(&self.lines()),
             "rounds": {
                 "events_per_second": rounds(&self.drained),
                 "copy_rows_per_second": copied,
@@ -95,13 +74,7 @@ impl Report {
             },
             "p95_at_most_seconds": self.latency.as_ref().map(|(bound, _)| bound),
         });
-        if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        }
-        let text = serde_json::to_string_pretty(&value).context("cannot encode the figures")? + "\n";
-        std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
-        println!("\n{}", file.display());
-        Ok(())
+        figures::save(&value, file)
     }
 
     fn lines(&self) -> Vec<Line> {
@@ -119,7 +92,7 @@ impl Report {
             for (accounts, rate) in ACCOUNTS.into_iter().zip([few, many]) {
                 lines.push(figure(&format!("{accounts} account(s)"), rate, "events/s", None));
             }
-            let even = self::ratio(many, few);
+            let even = figures::ratio(many, few);
             let holds = (833..=1_200).contains(&even);
             lines.push(thousandths("many accounts to one", even, Some(("within 20 %", holds))));
         }
@@ -134,7 +107,7 @@ impl Report {
             if !all.is_empty() {
                 let there = median(all.iter().map(Drained::rate));
                 lines.push(figure(name, there, "events/s", None));
-                let ratio = self::ratio(there, rate);
+                let ratio = figures::ratio(there, rate);
                 lines.push(thousandths(name, ratio, Some((wanted, ratio >= least))));
             }
         }
@@ -170,45 +143,5 @@ impl Report {
         let ready = self.drained.iter().map(|one| one.ready_after.as_millis()).max().unwrap_or_default();
         let ready = u64::try_from(ready).unwrap_or(u64::MAX);
         lines.push(figure("ready after", ready, "ms", Some(("≤ 2,000", ready <= 2_000))));
-    }
-}
-
-fn figure(name: &str, value: u64, unit: &'static str, wanted: Option<(&'static str, bool)>) -> Line {
-    Line { name: name.to_owned(), value, decimals: 0, unit, wanted }
-}
-
-fn thousandths(name: &str, value: u64, wanted: Option<(&'static str, bool)>) -> Line {
-    Line { name: name.to_owned(), value, decimals: 3, unit: "", wanted }
-}
-
-fn ratio(of: u64, to: u64) -> u64 {
-    of.saturating_mul(1_000) / to.max(1)
-}
-
-fn median(values: impl Iterator<Item = u64>) -> u64 {
-    let mut values: Vec<u64> = values.collect();
-    values.sort_unstable();
-    values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
-fn decimal(value: u64, decimals: u32) -> String {
-    let scale = 10_u64.pow(decimals);
-    match decimals {
-        0 => value.to_string(),
-        _ => format!("{}.{:0>width$}", value / scale, value % scale, width = usize::try_from(decimals).unwrap_or(3)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_are_written_without_floats() {
-        for (value, decimals, expected) in [(80_123, 0, "80123"), (412, 3, "0.412"), (12_034, 3, "12.034")] {
-            assert_eq!(decimal(value, decimals), expected);
-        }
-        assert_eq!(median([3, 1, 2].into_iter()), 2);
-        assert_eq!(ratio(7, 20), 350);
     }
 }
