@@ -33,12 +33,16 @@ pub(crate) enum Part {
 
 impl Workshop {
     pub(crate) fn open() -> Result<Self, SetupError> {
+        Self::with_template(include_str!("../templates/invoice.typ"))
+    }
+
+    pub(crate) fn with_template(template: &str) -> Result<Self, SetupError> {
         Ok(Self {
             fonts: Fonts::load()?,
             library: LazyHash::new(Library::default()),
             invoice: Source::new(file_id("main.typ")?, include_str!("../templates/main.typ").to_owned()),
             feet: Source::new(file_id("feet.typ")?, include_str!("../templates/feet.typ").to_owned()),
-            template: Source::new(file_id("invoice.typ")?, include_str!("../templates/invoice.typ").to_owned()),
+            template: Source::new(file_id("invoice.typ")?, template.to_owned()),
             data: file_id("data.json")?,
         })
     }

@@ -7,6 +7,7 @@ use typst::layout::{Frame, FrameItem, Point};
 
 use super::*;
 use crate::document::TaxLine;
+use crate::pdf_text;
 use crate::samples;
 
 /// Space around the text area, in points; a little less than the template has.
@@ -261,6 +262,53 @@ fn hostile_texts_are_printed_as_they_are() {
     assert!(text.contains('□'));
 }
 
+/// What a program finds in the file of an invoice whose customer has this name.
+fn read_back(name: &str) -> String {
+    let mut document = sample("two-lines");
+    document.customer.name = name.to_owned();
+    let text = pdf_text::text(&Renderer::new().unwrap().render(&document).unwrap());
+    text.replace('\u{200b}', "")
+}
+
+#[test]
+fn names_are_in_the_file_as_text_or_not_at_all() {
+    for (name, want) in [
+        ("#eval(\"1 + 1\")", "#eval(\"1 + 1\")\n"),
+        ("#read(\"/etc/passwd\")", "#read(\"/etc/passwd\")\n"),
+        ("#import \"@preview/x:1.0.0\"", "#import \"@preview/x:1.0.0\"\n"),
+        ("#{while true {}}", "#{while true {}}\n"),
+        ("*a* _b_ $c$ `d` @e <f> \\ [g]", "*a* _b_ $c$ `d` @e <f> \\ [g]\n"),
+        ("{number} {{page}}", "{number} {{page}}\n"),
+        ("-> => != ... -- 1/2 (c)", "-> => != ... -- 1/2 (c)\n"),
+        ("a\u{0}b\u{1b}[31mc\u{9f}", "ab[31mc\n"),
+        ("\u{202e}dnab\u{202c} \u{2067}x\u{2069}\u{200f}", "dnab x\n"),
+        (&format!("e{}!", "\u{301}".repeat(100_000)), "!\n"),
+        (&"W".repeat(500), "WWWWWWWWWWWW"),
+        ("Müßigmann Ždral", "Müßigmann Ždral\n"),
+        ("Ἀθήνα", "Ἀθήνα\n"),
+        ("Київ", "Київ\n"),
+    ] {
+        let text = read_back(name);
+        assert!(text.contains(want), "{want:?} is not in {text}");
+        for never in ["root:", "\u{202e}", "\u{0}", "\u{1b}"] {
+            assert!(!text.contains(never), "{never:?} is in {text}");
+        }
+    }
+    assert_eq!(read_back(&"W".repeat(500)).matches('W').count(), 160, "what is too long is cut off");
+}
+
+#[test]
+fn the_file_says_what_the_pages_show() {
+    for name in ["adjustments", "german", "forty-lines"] {
+        let document = sample(name);
+        let text = pdf_text::text(&Renderer::new().unwrap().render(&document).unwrap());
+        for run in runs(&document) {
+            let shown = run.text.trim_matches(['\u{2007}', '\u{2008}']);
+            assert!(text.contains(shown), "{name}: {shown:?} is not in {text}");
+        }
+    }
+}
+
 #[test]
 fn the_same_document_gives_the_same_bytes() {
     let renderer = Renderer::new().unwrap();
@@ -269,6 +317,49 @@ fn the_same_document_gives_the_same_bytes() {
         let first = renderer.render(&document).unwrap();
         assert!(first == renderer.render(&document).unwrap(), "{name}: twice with one renderer");
         assert!(first == Renderer::new().unwrap().render(&document).unwrap(), "{name}: with another renderer");
+    }
+}
+
+/// Where another process of this test leaves its file.
+const ELSEWHERE: &str = "BILLING_TEST_PDF";
+
+#[test]
+fn another_process_in_another_place_gives_the_same_bytes() {
+    let here = Renderer::new().unwrap().render(&sample("german")).unwrap();
+    if let Some(file) = std::env::var_os(ELSEWHERE) {
+        return std::fs::write(file, here).unwrap();
+    }
+    let test = "renderer::tests::another_process_in_another_place_gives_the_same_bytes";
+    for (zone, language) in [("Asia/Kabul", "ps_AF.UTF-8"), ("America/St_Johns", "de_DE.UTF-8")] {
+        let file = std::env::temp_dir().join(format!("billing-typst-{}-{language}.pdf", std::process::id()));
+        let mut process = std::process::Command::new(std::env::current_exe().unwrap());
+        process.args([test, "--exact"]).env(ELSEWHERE, &file).env("TZ", zone).env("LC_ALL", language);
+        process.current_dir("/").stdout(std::process::Stdio::null());
+        assert!(process.status().unwrap().success());
+        let there = std::fs::read(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert!(there == here, "{zone} {language}");
+    }
+}
+
+#[test]
+fn a_template_that_fails_is_a_typed_error() {
+    for (template, want) in [
+        ("#let invoice(data) = panic(\"broken\")\n#let feet(data) = none", "panicked with: broken"),
+        ("#let invoice(data) = data.nothing\n#let feet(data) = none", "dictionary does not contain key \"nothing\""),
+        ("#let invoice(data) = { [", "unclosed delimiter"),
+        ("#let invoice(data) = none\n#let feet(data) = read(\"/etc/passwd\")", "failed to load file (access denied)"),
+        (
+            "#let invoice(data) = { let i = 0; while i >= 0 { i += 1 } }\n#let feet(data) = none",
+            "loop seems to be infinite",
+        ),
+    ] {
+        let workshop = Workshop::with_template(template).unwrap();
+        let renderer = Renderer { workshop, ..Renderer::new().unwrap() };
+        let error = renderer.render(&sample("two-lines")).unwrap_err();
+        assert!(matches!(&error, RenderError::Template { .. }), "{error:?}");
+        let said = error.to_string();
+        assert!(said.starts_with("the template failed for invoice INV-2026-000123: ") && said.contains(want), "{said}");
     }
 }
 
@@ -338,6 +429,10 @@ fn what_cannot_be_printed_is_refused() {
     check(
         |d| d.lines = vec![d.lines[0].clone(); MAX_LINES + 1],
         "invoice INV-2026-000123 has 5001 lines, more than the 5000 that a document may hold",
+    );
+    check(
+        |d| d.lines = vec![d.lines[0].clone(); 1_000_000],
+        "invoice INV-2026-000123 has 1000000 lines, more than the 5000 that a document may hold",
     );
     check(|d| d.lines[0].usage_month.1 = 0, "invoice INV-2026-000123 cannot be printed because of its usage month");
     check(|d| d.minor_digits = 7, "invoice INV-2026-000123 cannot be printed because of its minor digits");
