@@ -8,8 +8,10 @@ use billing_domain::ports::{InvoiceRenderer, PortError, RenderedDocument};
 use billing_domain::pricing::OperatorMatch;
 use sha2::{Digest, Sha256};
 
+use crate::renderer::check_lines;
 use crate::{
-    Credited, DocumentAdjustment, DocumentLine, InvoiceDocument, Locale, Party, Renderer, SetupError, TaxLine,
+    Credited, DocumentAdjustment, DocumentLine, InvoiceDocument, Locale, Party, RenderError, Renderer, SetupError,
+    TaxLine,
 };
 
 const OPERATION: &str = "render_invoice";
@@ -26,19 +28,34 @@ impl TypstRenderer {
     pub fn new() -> Result<Self, SetupError> {
         Ok(Self(Arc::new(Renderer::new()?)))
     }
+
+    /// Renders on a thread for blocking work; with the hash of the bytes.
+    ///
+    /// # Errors
+    /// Permanent: [`RenderError`](crate::RenderError) as its source, or a panic of the typesetter.
+    pub async fn render_document(&self, document: InvoiceDocument) -> Result<RenderedDocument, PortError> {
+        let renderer = Arc::clone(&self.0);
+        let rendered = tokio::task::spawn_blocking(move || {
+            let bytes = renderer.render(&document)?;
+            let sha256 = Sha256::digest(&bytes).into();
+            Ok(RenderedDocument { bytes, sha256 })
+        });
+        match rendered.await {
+            Ok(rendered) => rendered.map_err(|error: RenderError| PortError::permanent(OPERATION, error)),
+            Err(panicked) => Err(PortError::permanent(OPERATION, panicked)),
+        }
+    }
 }
 
 impl InvoiceRenderer for TypstRenderer {
-    const TEMPLATE: &'static str = "invoice-2";
+    const TEMPLATE: &'static str = "invoice-3";
 
     async fn render(&self, document: Billed) -> Result<RenderedDocument, PortError> {
-        let renderer = Arc::clone(&self.0);
-        let rendered = tokio::task::spawn_blocking(move || renderer.render(&translate(&document))).await;
-        let bytes = rendered
-            .map_err(|error| PortError::permanent(OPERATION, error))?
+        // Before it is translated: that would copy all of it.
+        let lines = document.lines.len() + document.adjustments.len();
+        check_lines(&document.pinned.number.to_string(), lines)
             .map_err(|error| PortError::permanent(OPERATION, error))?;
-        let sha256 = Sha256::digest(&bytes).into();
-        Ok(RenderedDocument { bytes, sha256 })
+        self.render_document(translate(&document)).await
     }
 }
 
