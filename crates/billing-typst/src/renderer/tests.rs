@@ -324,7 +324,8 @@ fn names_are_in_the_file_as_text_or_not_at_all() {
             assert!(!text.contains(never), "{never:?} is in {text}");
         }
     }
-    assert_eq!(read_back(&"W".repeat(500)).matches('W').count(), 160, "what is too long is cut off");
+    let letters = |name: &str| read_back(name).matches('W').count();
+    assert_eq!(letters(&"W".repeat(500)) - letters("x"), 160, "what is too long is cut off");
 }
 
 #[test]
