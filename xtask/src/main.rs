@@ -5,6 +5,7 @@ mod bench;
 mod ci;
 mod demo;
 mod exec;
+mod sample_invoice;
 mod setup;
 mod signals;
 mod stack;
@@ -43,6 +44,8 @@ enum Command {
     /// Measure speed and memory against a baseline in the same run.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Render the sample invoices and each of their pages as a picture, to be looked at.
+    SampleInvoice(sample_invoice::Args),
     /// Print a signed token that the running stack accepts.
     Token(token::Args),
     /// Run all tests on servers of their own.
@@ -79,6 +82,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Down { demo: false } => stack::down(&stack::developer_dir()).await?,
         Command::Demo(args) => return demo::run(&args).await,
         Command::Bench(args) => return bench::run(&args).await,
+        Command::SampleInvoice(args) => sample_invoice::run(&args).await?,
         Command::Token(args) => token::run(&args)?,
         Command::Test(args) => return test::run(&args).await,
         Command::Ci(args) => return ci::run(&args).await,

@@ -1,5 +1,7 @@
 //! The chart of daily messages: which days, which scale, which labels. Drawn by the template.
 
+use std::fmt::Write as _;
+
 use jiff::ToSpan;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -10,27 +12,17 @@ use crate::locale::{Conventions, fill};
 /// More bars than this cannot be told apart.
 const MAX_DAYS: usize = 62;
 
-/// A bar chart, measured in thousandths of its height.
+/// A bar chart, measured in thousandths of its width and height.
 #[derive(Debug, Serialize)]
 pub(crate) struct Chart {
-    bars: Vec<Bar>,
-    /// Lines across the chart above its base, from the bottom up.
-    grid: Vec<GridLine>,
+    /// An SVG file of bars and lines: for the typesetter one picture is several times cheaper than as many elements.
+    drawing: String,
+    /// The labels of the lines above the base, from the bottom up.
+    grid: Vec<(u64, String)>,
+    /// The day of the month under every few bars, in the middle.
+    days: Vec<(usize, String)>,
     /// Says in words what the bars show.
     alt: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Bar {
-    height: u64,
-    /// The day of the month, under every few bars.
-    label: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct GridLine {
-    height: u64,
-    label: String,
 }
 
 /// The chart of the days from `start` to `end`, both included.
@@ -48,22 +40,35 @@ pub(crate) fn chart(daily: &[(Date, u64)], start: Date, end: Date, c: &Conventio
     let steps = highest.div_ceil(step).max(1);
     let top = u128::from(step) * u128::from(steps);
     let height = |n: u128| u64::try_from(n * 1000 / top).unwrap_or(1000);
-    let grid = (1..=steps)
+    let grid: Vec<(u64, String)> = (1..=steps)
         .map(|i| {
             let value = u128::from(step) * u128::from(i);
-            let label = format::count(u64::try_from(value).unwrap_or(u64::MAX), c);
-            GridLine { height: height(value), label }
+            (height(value), format::count(u64::try_from(value).unwrap_or(u64::MAX), c))
         })
         .collect();
-    let bars = counts
-        .iter()
-        .map(|&(day, n)| {
-            let label = (day == start || day.day() % 5 == 0).then(|| day.day().to_string());
-            Bar { height: height(u128::from(n)), label }
-        })
+    let bars: Vec<u64> = counts.iter().map(|&(_, n)| height(u128::from(n))).collect();
+    let days = (counts.iter().enumerate())
+        .filter(|(_, (day, _))| *day == start || day.day() % 5 == 0)
+        .map(|(i, (day, _))| ((2 * i + 1) * 500 / counts.len(), day.day().to_string()))
         .collect();
     let alt = fill(&c.chart_alt, &[("date", &format::date(busiest, c)), ("count", &format::count(highest, c))]);
-    Some(Chart { bars, grid, alt })
+    Some(Chart { drawing: drawing(&bars, grid.iter().map(|(height, _)| *height)), grid, days, alt })
+}
+
+/// Each day is 100 wide, the whole 1,000 high; the template stretches it to its place. So lines are drawn as rectangles.
+fn drawing(bars: &[u64], grid: impl Iterator<Item = u64>) -> String {
+    let width = bars.len() * 100;
+    let (mut lines, mut columns) = (String::new(), String::new());
+    // Writing to a string cannot fail.
+    for height in grid {
+        let _ = write!(lines, "M0 {}h{width}v6H0z", 1_000 - height);
+    }
+    for (i, height) in bars.iter().enumerate().filter(|(_, height)| **height > 0) {
+        let _ = write!(columns, "M{} 1000v-{height}h68v{height}z", i * 100 + 16);
+    }
+    format!(
+        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} 1010"><path fill="#d6d6d6" d="{lines}"/><path fill="#5b6f8c" d="{columns}"/><path fill="#616161" d="M0 1000h{width}v10H0z"/></svg>"##
+    )
 }
 
 fn sum_of(daily: &[(Date, u64)], day: Date) -> u64 {
@@ -119,11 +124,14 @@ mod tests {
         let (first, last) = (date(2026, 10, 1), date(2026, 10, 31));
         let daily = [(first, 10), (date(2026, 10, 5), 40), (date(2026, 10, 5), 40), (date(2026, 11, 1), 999)];
         let chart = chart(&daily, first, last, en).unwrap();
-        let heights: Vec<u64> = chart.bars.iter().map(|b| b.height).collect();
-        assert_eq!((heights.len(), heights[0], heights[1], heights[4]), (31, 125, 0, 1000));
-        let labels: Vec<&str> = chart.bars.iter().filter_map(|b| b.label.as_deref()).collect();
-        assert_eq!(labels, ["1", "5", "10", "15", "20", "25", "30"]);
-        let grid: Vec<&str> = chart.grid.iter().map(|g| g.label.as_str()).collect();
+        for bar in ["M16 1000v-125h68v125z", "M416 1000v-1000h68v1000z"] {
+            assert!(chart.drawing.contains(bar), "{}", chart.drawing);
+        }
+        assert!(!chart.drawing.contains("M116 "), "a day without messages has no bar");
+        assert!(chart.drawing.contains("viewBox=\"0 0 3100 1010\""), "31 days: {}", chart.drawing);
+        let labels: Vec<(usize, &str)> = chart.days.iter().map(|(x, label)| (*x, label.as_str())).collect();
+        assert_eq!(labels, [(16, "1"), (145, "5"), (306, "10"), (467, "15"), (629, "20"), (790, "25"), (951, "30")]);
+        let grid: Vec<&str> = chart.grid.iter().map(|(_, label)| label.as_str()).collect();
         assert_eq!(grid, ["20", "40", "60", "80"]);
         assert!(chart.alt.contains("5 October 2026") && chart.alt.contains("80"), "{}", chart.alt);
     }
@@ -137,6 +145,6 @@ mod tests {
         assert!(chart(&[(day, 1)], day, date(2027, 10, 1), en).is_none());
         assert!(chart(&[(day, 1)], day, date(2026, 9, 1), en).is_none());
         let extreme = chart(&[(day, u64::MAX), (day, 1)], day, day, en).unwrap();
-        assert!(extreme.bars[0].height <= 1000);
+        assert!(extreme.drawing.contains("M16 1000v-922h68v922z"), "{}", extreme.drawing);
     }
 }

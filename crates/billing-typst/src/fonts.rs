@@ -76,8 +76,7 @@ impl Fonts {
     /// The character in one family.
     pub(crate) fn face_in(&self, script: Script, c: char) -> Option<Face> {
         let (_, font) = self.measured.iter().find(|(s, _)| *s == script)?;
-        // Figures are set tabular: all as wide as the zero.
-        let glyph = font.ttf().glyph_index(if c.is_ascii_digit() { '0' } else { c })?;
+        let glyph = font.ttf().glyph_index(c)?;
         let advance = u32::from(font.ttf().glyph_hor_advance(glyph)?);
         let width = advance * 1000 / u32::from(font.ttf().units_per_em()).max(1);
         Some(Face { script, width })

@@ -12,6 +12,8 @@ mod format;
 mod invoice_renderer;
 mod locale;
 mod pack;
+#[cfg(test)]
+mod pdf_text;
 mod qr;
 mod renderer;
 mod text;

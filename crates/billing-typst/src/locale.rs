@@ -32,6 +32,7 @@ pub(crate) struct Conventions {
     pub(crate) payable: String,
     pub(crate) chart_alt: String,
     pub(crate) code_alt: String,
+    pub(crate) page: String,
     per_segment: String,
     per_message: String,
     segments: String,
@@ -91,8 +92,7 @@ pub(crate) struct Labels {
     adjustments: String,
     month: String,
     operator: String,
-    direction: String,
-    charged: String,
+    service: String,
     unit_price: String,
     messages: String,
     segments: String,
@@ -103,7 +103,6 @@ pub(crate) struct Labels {
     adjustments_are: String,
     pub(crate) subtotal: String,
     total: String,
-    page: String,
 }
 
 impl Conventions {
@@ -124,8 +123,8 @@ impl Conventions {
         })
     }
 
-    /// What a unit price is for: `Per segment`.
-    pub(crate) fn per(&self, unit: ChargeUnit) -> &str {
+    /// What a unit price is for, with a place for the direction: `{direction}, per segment`.
+    pub(crate) fn service(&self, unit: ChargeUnit) -> &str {
         match unit {
             ChargeUnit::Segment => &self.per_segment,
             ChargeUnit::Message => &self.per_message,

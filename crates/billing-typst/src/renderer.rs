@@ -1,7 +1,11 @@
 //! Sets an invoice and writes it as PDF/A. Decides the limits, the PDF standard and what makes the bytes repeatable.
 
-use typst::diag::Warned;
+use serde::Serialize;
+use typst::diag::{SourceDiagnostic, Warned};
+use typst::ecow::EcoVec;
 use typst::foundations::{Bytes, Datetime, Smart};
+use typst::layout::Point;
+use typst::model::Document as _;
 use typst_layout::PagedDocument;
 use typst_pdf::{PdfOptions, PdfStandard, PdfStandards, Timestamp};
 
@@ -9,8 +13,8 @@ use crate::document::InvoiceDocument;
 use crate::error::{RenderError, SetupError, joined};
 use crate::locale::Locales;
 use crate::pack::pack;
-use crate::view::View;
-use crate::world::{Desk, Workshop};
+use crate::view::{Feet, View};
+use crate::world::{Desk, Part, Workshop};
 
 /// The most lines and adjustments that one document may hold. That many take about two seconds and 400 MB, 200 lines 50 ms and 50 MB.
 pub const MAX_LINES: usize = 5_000;
@@ -52,7 +56,7 @@ impl Renderer {
     pub fn render(&self, document: &InvoiceDocument) -> Result<Vec<u8>, RenderError> {
         let _evict = EvictOnDrop;
         let options = self.options(document)?;
-        let Warned { output: pages, warnings } = self.layout(document)?;
+        let (pages, warnings) = self.layout(document)?;
         if !warnings.is_empty() {
             tracing::warn!(document.invoice_number, warnings = joined(&warnings), "the template has warnings");
         }
@@ -62,22 +66,36 @@ impl Renderer {
         })
     }
 
-    /// The pages before they are written as PDF.
-    fn layout(&self, document: &InvoiceDocument) -> Result<Warned<PagedDocument>, RenderError> {
-        let invoice_number = || document.invoice_number.clone();
-        let lines = document.lines.len() + document.adjustments.len();
-        if lines > MAX_LINES {
-            return Err(RenderError::TooManyLines { invoice_number: invoice_number(), lines, limit: MAX_LINES });
-        }
-        let view = View::new(document, &self.workshop.fonts, self.locales.get(document.locale))?;
-        let data = serde_json::to_vec(&view)
-            .map_err(|source| RenderError::Data { invoice_number: invoice_number(), source })?;
-        let desk = Desk { workshop: &self.workshop, data: Bytes::new(data) };
+    /// What the template is given, as JSON: for measurements, and for work on the template without this crate.
+    ///
+    /// # Errors
+    /// As [`render`](Self::render) for what cannot be printed.
+    pub fn template_data(&self, document: &InvoiceDocument) -> Result<Vec<u8>, RenderError> {
+        check_lines(&document.invoice_number, document.lines.len() + document.adjustments.len())?;
+        encode(document, &View::new(document, &self.workshop.fonts, self.locales.get(document.locale))?)
+    }
+
+    /// The pages before they are written as PDF, and what the compiler warns of.
+    fn layout(&self, document: &InvoiceDocument) -> Result<(PagedDocument, EcoVec<SourceDiagnostic>), RenderError> {
+        let (pages, mut warnings) = self.compile(document, Part::Invoice, self.template_data(document)?)?;
+        let feet = Feet::new(document, pages.pages().len(), &self.workshop.fonts, self.locales.get(document.locale));
+        let (feet, more) = self.compile(document, Part::Feet, encode(document, &feet)?)?;
+        warnings.extend(more);
+        Ok((with_feet(&pages, &feet), warnings))
+    }
+
+    fn compile(
+        &self,
+        document: &InvoiceDocument,
+        part: Part,
+        data: Vec<u8>,
+    ) -> Result<(PagedDocument, EcoVec<SourceDiagnostic>), RenderError> {
+        let desk = Desk { workshop: &self.workshop, part, data: Bytes::new(data) };
         let Warned { output, warnings } = typst::compile::<PagedDocument>(&desk);
-        match output {
-            Ok(output) => Ok(Warned { output, warnings }),
-            Err(e) => Err(RenderError::Template { invoice_number: invoice_number(), diagnostics: joined(&e) }),
-        }
+        output.map(|pages| (pages, warnings)).map_err(|e| RenderError::Template {
+            invoice_number: document.invoice_number.clone(),
+            diagnostics: joined(&e),
+        })
     }
 
     /// Nothing in the file's metadata may depend on when or where it is made.
@@ -99,6 +117,32 @@ impl Renderer {
             ..PdfOptions::default()
         })
     }
+}
+
+/// Refuses what no document may hold, before anything is made of it.
+pub(crate) fn check_lines(invoice_number: &str, lines: usize) -> Result<(), RenderError> {
+    if lines > MAX_LINES {
+        let invoice_number = invoice_number.to_owned();
+        return Err(RenderError::TooManyLines { invoice_number, lines, limit: MAX_LINES });
+    }
+    Ok(())
+}
+
+fn encode(document: &InvoiceDocument, data: &impl Serialize) -> Result<Vec<u8>, RenderError> {
+    serde_json::to_vec(data)
+        .map_err(|source| RenderError::Data { invoice_number: document.invoice_number.clone(), source })
+}
+
+/// The pages with their feet drawn on them.
+///
+/// A template that asks how many pages there are is laid out again when it is known: a tenth of all work. So the feet are
+/// set by themselves afterwards.
+fn with_feet(pages: &PagedDocument, feet: &PagedDocument) -> PagedDocument {
+    let mut joined = EcoVec::from(pages.pages());
+    for (page, foot) in joined.make_mut().iter_mut().zip(feet.pages()) {
+        page.frame.push_frame(Point::zero(), foot.frame.clone());
+    }
+    PagedDocument::new(joined, pages.info().clone())
 }
 
 /// Empties the typesetter's global cache when a rendering ends, however it ends.

@@ -23,11 +23,15 @@ const PASHTO_LETTERS: &str = "ټډړږښګڼېۍځڅ";
 
 /// A text that can be set, and how.
 ///
-/// In the template's data it is a string, or a dictionary with its language if it runs from right to left.
+/// In the template's data it is a string if it is all European, otherwise a dictionary; with its language if it runs from
+/// right to left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Text {
-    LeftToRight(String),
+    /// Of one script and one direction.
+    Plain(String),
+    /// Begins from left to right and has Arabic letters.
+    Mixed { text: String },
     RightToLeft {
         text: String,
         /// For the shaping, and for screen readers.
@@ -38,15 +42,16 @@ pub(crate) enum Text {
 impl Text {
     pub(crate) fn as_str(&self) -> &str {
         match self {
-            Self::LeftToRight(text) | Self::RightToLeft { text, .. } => text,
+            Self::Plain(text) | Self::Mixed { text } | Self::RightToLeft { text, .. } => text,
         }
     }
 
     /// Whether the text surely needs one line only, in a place that is as wide as its longest word may be. Not known
-    /// for Arabic letters, whose width changes with their neighbours.
+    /// for Arabic letters, whose width changes with their neighbours, nor where marks have to be set on letters.
     pub(crate) fn fits_line(&self, fonts: &Fonts, place: Place) -> bool {
-        let width = |c| fonts.face_in(Script::European, c).map(|face| face.width);
-        let total = self.as_str().chars().try_fold(0, |sum, c| Some(sum + width(c)?));
+        let Self::Plain(text) = self else { return false };
+        let width = |c| fonts.face_in(Script::European, c).filter(|_| !is_mark(c)).map(|face| face.width);
+        let total = text.chars().try_fold(0, |sum, c| Some(sum + width(c)?));
         total.is_some_and(|total| total <= place.max_word)
     }
 }
@@ -75,7 +80,8 @@ pub(crate) fn clean(fonts: &Fonts, input: &str, place: Place) -> Text {
     let text = cleaner.out;
     match right_to_left(fonts, &text) {
         Some(lang) => Text::RightToLeft { text, lang },
-        None => Text::LeftToRight(text),
+        None if text.chars().any(|c| is_arabic(fonts, c)) => Text::Mixed { text },
+        None => Text::Plain(text),
     }
 }
 
@@ -148,10 +154,14 @@ impl Cleaner<'_> {
 /// A text runs the way of its first letter; the language if that is from right to left.
 fn right_to_left(fonts: &Fonts, text: &str) -> Option<&'static str> {
     let first = text.chars().find(|c| c.is_alphabetic())?;
-    if fonts.face(first)?.script == Script::European {
+    if !is_arabic(fonts, first) {
         return None;
     }
     Some(if text.contains(|c| PASHTO_LETTERS.contains(c)) { "ps" } else { "fa" })
+}
+
+fn is_arabic(fonts: &Fonts, c: char) -> bool {
+    !c.is_ascii() && fonts.face(c).is_some_and(|face| face.script == Script::Arabic)
 }
 
 /// The combining marks of the embedded fonts that names are written with.
@@ -234,7 +244,7 @@ mod tests {
         let check = |input: &str, want: Option<&str>| {
             let lang = match clean(&fonts, input, wide()) {
                 Text::RightToLeft { lang, .. } => Some(lang),
-                Text::LeftToRight(_) => None,
+                Text::Plain(_) | Text::Mixed { .. } => None,
             };
             assert_eq!(lang, want, "{input:?}");
         };

@@ -16,15 +16,14 @@ use crate::locale::{Conventions, Labels, fill};
 use crate::qr;
 use crate::text::{Place, Text, clean};
 
-const NAME: Place = Place { max_chars: 160, max_word: 18_000 };
+const NAME: Place = Place { max_chars: 160, max_word: 24_000 };
 const SENDER: Place = Place { max_chars: 60, max_word: 30_000 };
-const DETAIL: Place = Place { max_chars: 160, max_word: 22_000 };
-const NUMBER: Place = Place { max_chars: 64, max_word: 12_000 };
-const OPERATOR: Place = Place { max_chars: 64, max_word: 7_000 };
-const DIRECTION: Place = Place { max_chars: 16, max_word: 4_400 };
-const CHARGED: Place = Place { max_chars: 32, max_word: 6_500 };
+const DETAIL: Place = Place { max_chars: 160, max_word: 30_000 };
+const NUMBER: Place = Place { max_chars: 64, max_word: 16_000 };
+const OPERATOR: Place = Place { max_chars: 64, max_word: 12_500 };
+const SERVICE: Place = Place { max_chars: 48, max_word: 9_800 };
 const TAX: Place = Place { max_chars: 80, max_word: 14_000 };
-const ID: Place = Place { max_chars: 64, max_word: 40_000 };
+const ID: Place = Place { max_chars: 64, max_word: 23_000 };
 const REASON: Place = Place { max_chars: 500, max_word: 50_000 };
 
 /// Longest numbers, in characters, that fit their place in one line.
@@ -48,8 +47,6 @@ pub(crate) struct View<'a> {
     title: String,
     /// Of the PDF's metadata, not printed.
     author: String,
-    /// The seller's name at the foot of each page.
-    sender: Text,
     number: Text,
     /// Or, of a credit note, what it credits.
     replaces: Option<Text>,
@@ -89,10 +86,34 @@ struct Section {
     rows: Vec<Row>,
 }
 
-/// Month, operator, direction, what is charged, unit price, messages, segments, amount; and whether each surely fits into
-/// one line of its column.
+/// Operator, direction with what is charged, unit price, messages, segments, amount; and whether each surely fits into one
+/// line of its column.
 #[derive(Debug, Serialize)]
-struct Row(String, Text, Text, Text, String, String, String, String, bool);
+struct Row(Text, Text, String, String, String, String, bool);
+
+/// What stands at the foot of each page.
+#[derive(Debug, Serialize)]
+pub(crate) struct Feet<'a> {
+    lang: &'a str,
+    number: Text,
+    /// The seller's name.
+    sender: Text,
+    /// For each page, which it is of how many.
+    pages: Vec<String>,
+}
+
+impl<'a> Feet<'a> {
+    pub(crate) fn new(document: &InvoiceDocument, pages: usize, fonts: &Fonts, c: &'a Conventions) -> Self {
+        let total = pages.to_string();
+        let page = |page: usize| fill(&c.page, &[("page", &page.to_string()), ("pages", &total)]);
+        Self {
+            lang: &c.lang,
+            number: clean(fonts, &document.invoice_number, NUMBER),
+            sender: clean(fonts, &document.seller.name, SENDER),
+            pages: (1..=pages).map(page).collect(),
+        }
+    }
+}
 
 impl<'a> View<'a> {
     pub(crate) fn new(document: &InvoiceDocument, fonts: &Fonts, c: &'a Conventions) -> Result<Self, RenderError> {
@@ -125,7 +146,6 @@ impl<'a> View<'a> {
             lang: &c.lang,
             labels: c.labels(credits.is_some()),
             title: fill(title, &[("number", number.as_str())]),
-            sender: text(&document.seller.name, SENDER),
             author: seller.name.as_str().to_owned(),
             replaces: reference(document, c).map(|sentence| text(&sentence, NUMBER)),
             reason: credits.map(|credited| text(&credited.reason, REASON)),
@@ -204,25 +224,23 @@ fn sections(document: &InvoiceDocument, fonts: &Fonts, c: &Conventions) -> Vec<S
 
 fn row(line: &DocumentLine, price: &str, minor_digits: u8, fonts: &Fonts, c: &Conventions) -> Row {
     let operator = clean(fonts, &line.operator, OPERATOR);
-    let direction = clean(fonts, &line.direction, DIRECTION);
-    let charged = clean(fonts, c.per(line.unit), CHARGED);
-    let texts = [(&operator, OPERATOR), (&direction, DIRECTION), (&charged, CHARGED)];
+    let service = clean(fonts, &fill(c.service(line.unit), &[("direction", &line.direction)]), SERVICE);
     let numbers = [
         (format::breakable(price.to_owned(), MAX_PRICE, c), MAX_PRICE),
         (format::breakable(format::count(line.messages, c), MAX_COUNT, c), MAX_COUNT),
         (format::breakable(format::count(line.segments, c), MAX_COUNT, c), MAX_COUNT),
         (format::breakable(format::amount(line.amount_minor, minor_digits, c), MAX_AMOUNT, c), MAX_AMOUNT),
     ];
-    let flat = texts.iter().all(|(text, place)| text.fits_line(fonts, *place))
+    let flat = operator.fits_line(fonts, OPERATOR)
+        && service.fits_line(fonts, SERVICE)
         && numbers.iter().all(|(number, fits)| number.chars().count() <= *fits);
-    let month = format::month_short(line.usage_month, c);
     let [price, messages, segments, amount] = numbers.map(|(number, _)| number);
-    Row(month, operator, direction, charged, price, messages, segments, amount, flat)
+    Row(operator, service, price, messages, segments, amount, flat)
 }
 
 fn sums(document: &InvoiceDocument, fonts: &Fonts, c: &Conventions) -> Vec<(Text, String)> {
     let amount = |minor| format::breakable(format::amount(minor, document.minor_digits, c), MAX_AMOUNT, c);
-    let subtotal = (Text::LeftToRight(c.labels(false).subtotal.clone()), amount(document.subtotal_minor));
+    let subtotal = (Text::Plain(c.labels(false).subtotal.clone()), amount(document.subtotal_minor));
     let tax = |tax: &TaxLine| {
         let rate = format::plain_decimal(&tax.rate_percent, c);
         let label = fill(&c.tax, &[("label", &tax.label), ("rate", &rate)]);

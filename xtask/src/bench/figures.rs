@@ -54,6 +54,18 @@ pub(crate) fn save(value: &Value, file: &Path) -> Result<()> {
     Ok(())
 }
 
+/// In thousandths.
+pub(crate) fn ratio(of: u64, to: u64) -> u64 {
+    of.saturating_mul(1_000) / to.max(1)
+}
+
+/// The upper one of two in the middle; 0 of none.
+pub(crate) fn median(values: impl Iterator<Item = u64>) -> u64 {
+    let mut values: Vec<u64> = values.collect();
+    values.sort_unstable();
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
 /// `value` with so many decimals.
 pub(crate) fn decimal(value: u64, decimals: u32) -> String {
     let scale = 10_u64.pow(decimals);
@@ -72,5 +84,7 @@ mod tests {
         for (value, decimals, expected) in [(80_123, 0, "80123"), (412, 3, "0.412"), (12_034, 3, "12.034")] {
             assert_eq!(decimal(value, decimals), expected);
         }
+        assert_eq!(median([3, 1, 2].into_iter()), 2);
+        assert_eq!(ratio(7, 20), 350);
     }
 }

@@ -1,5 +1,6 @@
 //! Measures: how fast, against what stands beside it in the same run.
 
+mod documents;
 mod figures;
 mod ingest;
 mod invoices;
@@ -18,6 +19,8 @@ pub(crate) enum Bench {
     Ingest(ingest::Args),
     /// A month's invoices, from buckets to stored documents.
     Invoices(invoices::Args),
+    /// Rendering the documents of invoices, alone.
+    Documents(documents::Args),
 }
 
 /// Measures, and prints a table.
@@ -26,5 +29,6 @@ pub(crate) async fn run(bench: &Bench) -> Result<ExitCode> {
         Bench::Rating(args) => rating::run(args).await,
         Bench::Ingest(args) => ingest::run(args).await,
         Bench::Invoices(args) => invoices::run(args).await,
+        Bench::Documents(args) => documents::run(args).await,
     }
 }

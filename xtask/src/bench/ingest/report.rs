@@ -11,7 +11,7 @@ use super::accounts::ACCOUNTS;
 use super::drain::{Drained, per_second};
 use super::latency::A_SECOND;
 use super::taken::Taken;
-use crate::bench::figures::{self, Line, figure, thousandths};
+use crate::bench::figures::{self, Line, figure, median, ratio, thousandths};
 
 /// Everything that was measured.
 pub(crate) struct Report {
@@ -101,7 +101,7 @@ impl Report {
             for (accounts, rate) in ACCOUNTS.into_iter().zip([few, many]) {
                 lines.push(figure(&format!("{accounts} account(s)"), rate, "events/s", None));
             }
-            let even = self::ratio(many, few);
+            let even = figures::ratio(many, few);
             let holds = (833..=1_200).contains(&even);
             lines.push(thousandths("many accounts to one", even, "", Some(("within 20 %", holds))));
         }
@@ -116,7 +116,7 @@ impl Report {
             if !all.is_empty() {
                 let there = median(all.iter().map(Drained::rate));
                 lines.push(figure(name, there, "events/s", None));
-                let ratio = self::ratio(there, rate);
+                let ratio = figures::ratio(there, rate);
                 lines.push(thousandths(name, ratio, "", Some((wanted, ratio >= least))));
             }
         }
@@ -154,25 +154,4 @@ impl Report {
 
 fn seconds(name: &str, value: u64) -> Line {
     thousandths(name, value, "s per million events", None)
-}
-
-fn ratio(of: u64, to: u64) -> u64 {
-    of.saturating_mul(1_000) / to.max(1)
-}
-
-fn median(values: impl Iterator<Item = u64>) -> u64 {
-    let mut values: Vec<u64> = values.collect();
-    values.sort_unstable();
-    values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn medians_and_ratios_without_floats() {
-        assert_eq!(median([3, 1, 2].into_iter()), 2);
-        assert_eq!(ratio(7, 20), 350);
-    }
 }
