@@ -186,6 +186,7 @@ mod tests {
             replaces: None,
             replaced_by: None,
             voided: None,
+            credit_note: None,
         };
         let line = invoicing::DocumentLine {
             line: InvoiceLine {
@@ -202,6 +203,7 @@ mod tests {
             unit_price: Micros(12_500),
         };
         Billed {
+            kind: DocumentKind::Invoice,
             invoice,
             pinned,
             seller: invoicing::Party { name: "Ghasi".to_owned(), address: Vec::new(), tax_id: None },
