@@ -16,7 +16,7 @@ use crate::progress::Progress;
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 /// So many failures that may pass, one after the other, for each account side by side, are an outage.
-const FAILED_IN_A_ROW: usize = 4;
+const FAILED_IN_A_ROW: usize = 2;
 
 /// What a run bills with.
 pub(crate) struct Tools<S, R, D, C> {
