@@ -66,8 +66,16 @@ pub(super) struct Additions<'a> {
 }
 
 impl<'a> Additions<'a> {
-    /// Looks up what is not remembered.
-    pub(super) async fn find(session: &Session, folded: &'a [(BucketKey, BucketSums)]) -> Result<Self, Failure> {
+    /// Looks up what is not remembered. Not again after a first attempt has failed: a run may seal one bucket after the other,
+    /// and what is upserted is open.
+    pub(super) async fn find(
+        session: &Session,
+        folded: &'a [(BucketKey, BucketSums)],
+        attempt: u32,
+    ) -> Result<Self, Failure> {
+        if attempt > 1 {
+            return Ok(Self { folded, ids: vec![None; folded.len()] });
+        }
         let mut ids = session.buckets.of(folded);
         let unknown: Vec<usize> = ids.iter().enumerate().filter(|(_, id)| id.is_none()).map(|(at, _)| at).collect();
         if !unknown.is_empty() {

@@ -28,12 +28,17 @@ const ROW_BYTES: usize = 270;
 
 /// Writes new events and adds them to their buckets. `partitions` are those that may be copied into: the table as a whole
 /// is fenced by tenant, and what is fenced takes no COPY. Events of other months go the long way.
-pub(super) async fn write(session: &Session, events: &[&RatedUsage], partitions: &[String]) -> Result<(), Failure> {
+pub(super) async fn write(
+    session: &Session,
+    events: &[&RatedUsage],
+    partitions: &[String],
+    attempt: u32,
+) -> Result<(), Failure> {
     if events.is_empty() {
         return Ok(());
     }
     let Folded { buckets: folded, places } = fold(events.iter().copied())?;
-    let mut additions = Additions::find(session, &folded).await?;
+    let mut additions = Additions::find(session, &folded, attempt).await?;
     let known = additions.ids();
     let ids = match &known {
         Some(known) => known.clone(),

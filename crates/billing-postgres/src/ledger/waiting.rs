@@ -155,7 +155,7 @@ impl SessionTransaction for Rerate<'_> {
     const NAME: &'static str = "rerate_usage";
     type Output = RerateOutcome;
 
-    async fn run(&self, session: &Session, _: u32) -> Result<Verdict<RerateOutcome>, Failure> {
+    async fn run(&self, session: &Session, attempt: u32) -> Result<Verdict<RerateOutcome>, Failure> {
         let state = versions::begin(session).await?;
         if state.versions != (self.book_version, self.directory_version) {
             return Ok(Verdict::Rollback(RerateOutcome::Stale));
@@ -169,7 +169,7 @@ impl SessionTransaction for Rerate<'_> {
         let rows = session.query(take, &[&wanted]).await?;
         let taken = rows.iter().map(|row| row.try_get(0)).collect::<Result<HashSet<Uuid>, _>>()?;
         let mine: Vec<&RatedUsage> = self.rated.iter().filter(|usage| taken.contains(&usage.event.message.0)).collect();
-        events::write(session, &mine, &state.partitions).await?;
+        events::write(session, &mine, &state.partitions, attempt).await?;
         Ok(Verdict::Commit(RerateOutcome::Rated(u64::try_from(mine.len()).unwrap_or(u64::MAX))))
     }
 }
