@@ -37,7 +37,6 @@ def main(source, target):
     options.name_IDs = [0, 1, 2, 3, 4, 5, 6, 13, 14, 16, 17]
     options.hinting = False
     options.notdef_outline = True
-    options.desubroutinize = True
     subsetter = Subsetter(options)
     characters = {character for table in font["cmap"].tables for character in table.cmap}
     subsetter.populate(unicodes=[character for character in characters if not is_private(character)])
