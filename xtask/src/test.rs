@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::signals::unless_interrupted;
-use crate::stack::{Info, Options, Stack};
+use crate::stack::{Info, Options, Purpose, Stack};
 use crate::{exec, setup, tree};
 
 /// What `cargo test` is told.
@@ -22,7 +22,7 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode> {
     if let Some(failed) = build(&args.arguments).await? {
         return Ok(failed);
     }
-    let stack = Stack::up(Options { dir: tree::root().join("target/test-stack"), services_only: true }).await?;
+    let stack = Stack::up(Options { dir: tree::root().join("target/test-stack"), purpose: Purpose::Tests }).await?;
     let mut command = cargo_test(&args.arguments, &[]);
     command.envs(variables(&stack.info)).envs(programs(&setup::servers(&tree::root())?));
     let tested = unless_interrupted(exec::on_terminal("cargo test", &mut command)).await;

@@ -28,7 +28,7 @@ use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 
 use crate::signals::{Interrupted, unless_interrupted};
-use crate::stack::{self, Options, Stack};
+use crate::stack::{self, Options, Purpose, Stack};
 use crate::tree;
 use database::Database;
 use model::{Model, World};
@@ -77,7 +77,7 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode> {
     // One that was kept has last time's data.
     stack::remove(&dir()).await?;
     screen.step("Real servers on free ports, and on them the service");
-    let stack = Stack::up(Options { dir: dir(), services_only: false }).await?;
+    let stack = Stack::up(Options { dir: dir(), purpose: Purpose::Service }).await?;
     let played = unless_interrupted(play(screen, world, &stack, args.keep)).await;
     let interrupted = played.as_ref().is_err_and(|error| error.is::<Interrupted>());
     if args.keep && !interrupted {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use super::Purpose;
 use super::site::Site;
 use super::state::write_private;
 use super::{keys, nats, postgres, redis, s3, vault};
@@ -74,7 +75,7 @@ impl Info {
             vault_addr: vault::address(site),
             vault_token: vault::token(site),
             pids: site.pids(),
-            service: (!site.services_only).then_some(service),
+            service: (site.purpose != Purpose::Tests).then_some(service),
         }
     }
 

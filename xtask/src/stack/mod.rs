@@ -35,9 +35,19 @@ use stop::{Data, Lock};
 pub(crate) struct Options {
     /// Its folder.
     pub(crate) dir: PathBuf,
-    /// Only the servers, for tests: no database of the service, no secrets, no stream, no processes of ours; PostgreSQL
-    /// does not wait for the disk.
-    pub(crate) services_only: bool,
+    pub(crate) purpose: Purpose,
+}
+
+/// What a stack is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The service runs on it.
+    Service,
+    /// Only the servers: no database of the service, no secrets, no stream, no processes of ours; PostgreSQL does not
+    /// wait for the disk.
+    Tests,
+    /// Something is measured on it: PostgreSQL waits for the disk and has memory as a server of its own would.
+    Bench,
 }
 
 /// A stack that is up, and that no other command may touch meanwhile. It stays up when this value is dropped:
@@ -56,7 +66,7 @@ pub(crate) fn developer_dir() -> PathBuf {
 /// `xtask up`.
 pub(crate) async fn up_for_developer() -> Result<()> {
     let started = Instant::now();
-    let stack = Stack::up(Options { dir: developer_dir(), services_only: false }).await?;
+    let stack = Stack::up(Options { dir: developer_dir(), purpose: Purpose::Service }).await?;
     println!("up after {}; all addresses are in {}", seconds(started), info::file(&stack.dir).display());
     if let Some(service) = &stack.info.service {
         println!("api {}, metrics {}", service.api_url, service.api_metrics_url);
@@ -94,7 +104,7 @@ impl Stack {
         // Empty as long as nothing was touched.
         let site = OnceCell::new();
         let work = async {
-            let binaries = if options.services_only { None } else { Some(build(&root).await?) };
+            let binaries = if options.purpose == Purpose::Tests { None } else { Some(build(&root).await?) };
             let opened = open(options, servers).await?;
             let site = site.get_or_init(|| opened);
             bring_up(site, binaries.as_deref()).await?;
@@ -145,7 +155,7 @@ impl Stack {
         let work = async {
             stop::stop(&dir, Data::Remove).await?;
             clear_logs(&dir)?;
-            let mut site = Site::new(dir.clone(), servers, false, State::new(postgres::home(&dir)?)?)?;
+            let mut site = Site::new(dir.clone(), servers, Purpose::Bench, State::new(postgres::home(&dir)?)?)?;
             (site.has_replica, site.nats_nodes) = (has_replica, nats_nodes);
             start(&site).await?;
             Ok(Info::of(&site))
@@ -171,9 +181,9 @@ async fn build(root: &Path) -> Result<PathBuf> {
 
 /// The site of a stack that was complete once, or a new one where the ruins of an unfinished start were.
 async fn open(options: Options, servers: setup::Servers) -> Result<Site> {
-    let Options { dir, services_only } = options;
+    let Options { dir, purpose } = options;
     // Tests always begin with empty servers.
-    let usable = |state: &State| !services_only && state.complete && state.postgres_home.exists();
+    let usable = |state: &State| purpose != Purpose::Tests && state.complete && state.postgres_home.exists();
     let known = State::load(&dir)?.filter(usable);
     let state = match known {
         Some(state) => state,
@@ -183,7 +193,7 @@ async fn open(options: Options, servers: setup::Servers) -> Result<Site> {
             State::new(postgres::home(&dir)?)?
         }
     };
-    Site::new(dir, servers, services_only, state)
+    Site::new(dir, servers, purpose, state)
 }
 
 fn clear_logs(dir: &Path) -> Result<()> {

@@ -7,6 +7,7 @@ use async_nats::jetstream;
 use async_nats::jetstream::stream::{Config, PersistenceMode, RetentionPolicy, StorageType};
 use futures::future::try_join_all;
 
+use super::Purpose;
 use super::site::{Site, server_command};
 
 /// Names of the nodes.
@@ -86,7 +87,7 @@ async fn settle(site: &Site) -> Result<()> {
 
 async fn is_settled(site: &Site, mut jetstream: jetstream::Context) -> Result<bool> {
     jetstream.set_timeout(Duration::from_secs(2));
-    if site.services_only {
+    if site.purpose == Purpose::Tests {
         jetstream.query_account().await.context("no leader of the cluster")?;
         return Ok(true);
     }

@@ -10,6 +10,7 @@ use tokio::process::Command;
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
+use super::Purpose;
 use super::process::{any_in, becomes_true};
 use super::site::{Site, server_command};
 use crate::exec;
@@ -55,6 +56,14 @@ synchronous_commit = off
 max_connections = 300
 ";
 
+/// What is measured is a server that has memory of its own: what docs/OPERATIONS.md asks for, cut down to this machine.
+const SETTINGS_FOR_BENCH: &str = "
+shared_buffers = 4GB
+max_wal_size = 16GB
+checkpoint_timeout = 15min
+wal_compression = lz4
+";
+
 /// Where the data folders of a stack in `dir` go: into it, or into the temporary folder if the user that runs PostgreSQL
 /// cannot reach it.
 pub(crate) fn home(dir: &Path) -> Result<PathBuf> {
@@ -95,7 +104,7 @@ pub(crate) async fn up(site: &Site) -> Result<bool> {
 
 /// `postgres://…` of the superuser for the server `name`; the application's database, or `postgres` for tests.
 pub(crate) fn superuser_url(site: &Site, name: &str) -> String {
-    let database = if site.services_only { "postgres" } else { DATABASE };
+    let database = if site.purpose == Purpose::Tests { "postgres" } else { DATABASE };
     format!("postgres://postgres:{}@{}/{database}", site.secret(|s| s.superuser.clone()), site.address(name))
 }
 
@@ -116,7 +125,11 @@ async fn init(site: &Site, data: &Path, user: Option<User>) -> Result<()> {
     fs::remove_file(&password).with_context(|| format!("cannot remove {}", password.display()))?;
     made?;
     let file = data.join("postgresql.conf");
-    let extra = if site.services_only { SETTINGS_FOR_TESTS } else { "" };
+    let extra = match site.purpose {
+        Purpose::Service => "",
+        Purpose::Tests => SETTINGS_FOR_TESTS,
+        Purpose::Bench => SETTINGS_FOR_BENCH,
+    };
     let config = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     fs::write(&file, config + SETTINGS + extra).with_context(|| format!("cannot write {}", file.display()))
 }
@@ -190,7 +203,7 @@ async fn prepare(site: &Site) -> Result<()> {
     for role in ["billing_owner", "billing_api", "billing_worker"] {
         create_role(&admin, role, "NOLOGIN").await?;
     }
-    if site.services_only {
+    if site.purpose == Purpose::Tests {
         return Ok(());
     }
     let users = site.secret(|s| {

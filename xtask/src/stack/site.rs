@@ -11,9 +11,9 @@ use rustix::process::Signal;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::nats;
 use super::process::{Process, becomes_true};
 use super::state::{Launched, Secrets, State, is_free};
+use super::{Purpose, nats};
 use crate::setup::Servers;
 
 /// How long a server may take until it answers.
@@ -29,8 +29,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(15);
 pub(crate) struct Site {
     pub(crate) dir: PathBuf,
     pub(crate) servers: Servers,
-    /// Servers for tests: nothing but the servers, and no care for a power cut.
-    pub(crate) services_only: bool,
+    /// What the stack is for.
+    pub(crate) purpose: Purpose,
     /// Whether PostgreSQL has a replica.
     pub(crate) has_replica: bool,
     /// Nodes of the NATS cluster; one is a server by itself.
@@ -39,11 +39,11 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    pub(crate) fn new(dir: PathBuf, servers: Servers, services_only: bool, state: State) -> Result<Self> {
+    pub(crate) fn new(dir: PathBuf, servers: Servers, purpose: Purpose, state: State) -> Result<Self> {
         fs::create_dir_all(dir.join("logs")).with_context(|| format!("cannot create {}", dir.display()))?;
         state.save(&dir)?;
         let state = RefCell::new(state);
-        Ok(Self { dir, servers, services_only, has_replica: true, nats_nodes: nats::NODES.len(), state })
+        Ok(Self { dir, servers, purpose, has_replica: true, nats_nodes: nats::NODES.len(), state })
     }
 
     /// The loopback port of this name.

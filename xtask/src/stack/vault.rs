@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
+use super::Purpose;
 use super::http;
 use super::site::{Site, server_command};
 
@@ -17,7 +18,7 @@ pub(crate) async fn up(site: &Site) -> Result<bool> {
     };
     let health = format!("{}/v1/sys/health", address(site));
     let started = site.ensure("bao", "", command, async || http::is_ok(&health).await).await?;
-    if !site.services_only {
+    if site.purpose != Purpose::Tests {
         for (name, fields) in secrets(site) {
             write(site, name, fields).await?;
         }

@@ -142,13 +142,12 @@ struct Body {
 
 impl Body {
     async fn read(connection: &mut AsyncPgConnection, invoice: &Invoice) -> Result<Self, Failure> {
+        // Without a range of days: planned for any range, it would read every bucket of the month by its day.
         let daily: Vec<DailyRow> = diesel::sql_query(
             "SELECT day, sum(messages)::bigint AS messages FROM billing.usage_buckets
-            WHERE sealed_by = $1 AND day >= $2 AND day < $3 GROUP BY day ORDER BY day",
+            WHERE sealed_by = $1 GROUP BY day ORDER BY day",
         )
         .bind::<SqlUuid, _>(invoice.id.0)
-        .bind::<Date, _>(rows::month(invoice.period))
-        .bind::<Date, _>(rows::month(invoice.period.next()))
         .prepared()
         .load(connection)
         .await?;
@@ -166,11 +165,12 @@ impl Body {
             Ok(DocumentAdjustment { adjustment, operator, direction, unit })
         });
         let daily = daily.iter().map(|row| Ok((TABLE.day("day", row.day)?, TABLE.count("messages", row.messages)?)));
+        let daily: Vec<(Day, u64)> = daily.collect::<Result<_, Failure>>()?;
         Ok(Self {
             lines: lines.collect::<Result<_, Failure>>()?,
             adjustments: adjustments.collect::<Result<_, Failure>>()?,
             taxes: made_of.taxes,
-            daily_messages: daily.collect::<Result<_, Failure>>()?,
+            daily_messages: daily.into_iter().filter(|(day, _)| day.month() == invoice.period).collect(),
         })
     }
 
