@@ -59,7 +59,7 @@ max_connections = 300
 /// What is measured is a server that has memory of its own: what docs/OPERATIONS.md asks for, cut down to this machine.
 const SETTINGS_FOR_BENCH: &str = "
 shared_buffers = 4GB
-max_wal_size = 16GB
+max_wal_size = 8GB
 checkpoint_timeout = 15min
 wal_compression = lz4
 ";
