@@ -8,18 +8,20 @@ use billing_domain::{MoneyError, TenantId};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::Text;
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
-use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tokio_postgres::error::SqlState;
 
 use crate::Postgres;
 use crate::columns::Inconsistent;
 use crate::connect::checkout;
 use crate::metrics::{ERRORS, SECONDS};
+use crate::prepared::Prepare as _;
 use crate::session::{Session, Sessions, discard};
 
 const ATTEMPTS_MAX: u32 = 4;
+const FENCE: &str = "SELECT set_config($1, $2, true)";
 /// Nobody waits longer for an answer, and a question that takes longer must not hold a connection.
-const ANSWER_LIMIT: &str = "SET LOCAL statement_timeout = '10s'";
+const FENCE_READER: &str = "SELECT set_config($1, $2, true), set_config('statement_timeout', '10s', true)";
 const BACKOFF_FIRST: Duration = Duration::from_millis(20);
 
 /// What runs in one transaction. It may run several times: each attempt begins from nothing.
@@ -267,10 +269,7 @@ async fn attempt_once<T: Transaction>(pool: &Pool<AsyncPgConnection>, work: &T) 
     let mut builder = if T::READ_ONLY { builder.read_only().repeatable_read() } else { builder.read_committed() };
     let result = builder
         .run(async |connection| {
-            fence(connection, work.reach()).await?;
-            if T::READ_ONLY && work.reach().is_some() {
-                connection.batch_execute(ANSWER_LIMIT).await?;
-            }
+            fence(connection, work.reach(), T::READ_ONLY).await?;
             work.run(connection).await
         })
         .await;
@@ -280,16 +279,18 @@ async fn attempt_once<T: Transaction>(pool: &Pool<AsyncPgConnection>, work: &T) 
     result
 }
 
-/// Tells row-level security who asks, for this transaction only.
-async fn fence(connection: &mut AsyncPgConnection, reach: Option<Reach>) -> Result<(), DieselError> {
+/// Tells row-level security who asks, for this transaction only; who only reads is answered in time or not at all.
+async fn fence(connection: &mut AsyncPgConnection, reach: Option<Reach>, reads: bool) -> Result<(), DieselError> {
     let (setting, value) = match reach {
         None => return Ok(()),
         Some(Reach::Tenant(tenant)) => ("app.tenant_id", tenant.to_string()),
         Some(Reach::Platform) => ("app.reach", "platform".to_owned()),
     };
-    diesel::sql_query("SELECT set_config($1, $2, true)")
+    let query = if reads { FENCE_READER } else { FENCE };
+    diesel::sql_query(query)
         .bind::<Text, _>(setting)
         .bind::<Text, _>(value)
+        .prepared()
         .execute(connection)
         .await
         .map(|_| ())

@@ -14,6 +14,7 @@ use crate::accounts::profile_order;
 use crate::audit::audit;
 use crate::buckets::SumColumns;
 use crate::columns::{self, Table};
+use crate::prepared::Prepare as _;
 use crate::transaction::{Failure, Reach, Transaction};
 
 const TABLE: Table = Table("usage_buckets");
@@ -96,6 +97,7 @@ impl Transaction for ReadUsage<'_> {
         ))
         .bind::<SqlUuid, _>(self.0.account.0)
         .bind::<Nullable<SqlUuid>, _>(self.0.tenant.map(|tenant| tenant.0))
+        .prepared()
         .get_result(connection)
         .await?;
         let account = match (row.tenant_id, &row.currency) {
@@ -138,14 +140,17 @@ async fn cells(connection: &mut AsyncPgConnection, question: &UsageQuestion) -> 
         }
     };
     let until = question.days.until().ok_or(Failure::Broken("a usage question without an end"))?;
-    let rows: Vec<CellRow> = diesel::sql_query(query)
+    let asked = diesel::sql_query(query)
         .bind::<SqlUuid, _>(question.account.0)
         .bind::<Nullable<SqlUuid>, _>(question.tenant.map(|tenant| tenant.0))
         .bind::<Date, _>(columns::date(question.days.from()))
         .bind::<Date, _>(columns::date(until))
-        .bind::<Nullable<Text>, _>(question.operator.as_ref().map(|operator| operator.as_str()))
-        .load(connection)
-        .await?;
+        .bind::<Nullable<Text>, _>(question.operator.as_ref().map(|operator| operator.as_str()));
+    let rows: Vec<CellRow> = match question.granularity {
+        // Planned for its days each time: how many events there are depends on them.
+        Granularity::Hour => asked.load(connection).await?,
+        Granularity::Day | Granularity::Month => asked.prepared().load(connection).await?,
+    };
     rows.iter().map(cell).collect()
 }
 

@@ -5,6 +5,7 @@ mod figures;
 mod ingest;
 mod invoices;
 mod rating;
+mod rest;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,8 @@ pub(crate) enum Bench {
     Invoices(invoices::Args),
     /// Rendering the documents of invoices, alone.
     Documents(documents::Args),
+    /// Usage by day over HTTP, beside the same statements through pgbench.
+    Rest(rest::Args),
 }
 
 /// Measures, and prints a table.
@@ -30,5 +33,6 @@ pub(crate) async fn run(bench: &Bench) -> Result<ExitCode> {
         Bench::Ingest(args) => ingest::run(args).await,
         Bench::Invoices(args) => invoices::run(args).await,
         Bench::Documents(args) => documents::run(args).await,
+        Bench::Rest(args) => rest::run(args).await,
     }
 }

@@ -1,9 +1,9 @@
 //! A private stack: real servers on free loopback ports, and on them the service. This module decides the order; each
 //! server's own module decides how it is started.
 
-mod http;
+pub(crate) mod http;
 mod info;
-mod keys;
+pub(crate) mod keys;
 mod nats;
 mod postgres;
 mod process;
@@ -142,6 +142,11 @@ impl Stack {
     /// Starts only what issuing invoices needs, likewise: PostgreSQL that waits for the disk, and the object store.
     pub(crate) async fn up_for_invoices(dir: PathBuf) -> Result<Self> {
         Self::up_some(dir, false, 1, async |site| tokio::try_join!(postgres::up(site), s3::up(site)).map(drop)).await
+    }
+
+    /// Starts only what answering questions needs, likewise: PostgreSQL with a replica.
+    pub(crate) async fn up_for_rest(dir: PathBuf) -> Result<Self> {
+        Self::up_some(dir, true, 1, async |site| postgres::up(site).await.map(drop)).await
     }
 
     async fn up_some(

@@ -24,8 +24,14 @@ async fn acknowledged(stage: &Stage) -> u64 {
 /// With the database away: nothing is acknowledged, the pod says that it is not ready, and does not ask to be restarted.
 async fn nothing_is_acknowledged(stage: &Stage, pod: &RunningPod) {
     // What was committed may still be on its way.
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let before = acknowledged(stage).await;
+    let mut before = acknowledged(stage).await;
+    for look in 1.. {
+        assert!(look < 40, "acknowledgements do not end");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        if std::mem::replace(&mut before, acknowledged(stage).await) == before {
+            break;
+        }
+    }
     stage.publish(&stage.messages(2_000).await).await;
     until("messages are in hand", 20, async || stage.consumer().await.unwrap().num_ack_pending > 0).await;
     pod.until_not_ready().await;
@@ -142,7 +148,8 @@ async fn a_failover_to_a_synchronous_standby_loses_nothing() {
     let load = stage.publisher.load();
     until("usage is recorded", 30, async || stage.count("billing_events").await > 1_000).await;
     fail_over(&mut stage, &of_pod, &standby).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    let until_then = stage.count("billing_events").await;
+    until("the new primary records", 60, async || stage.count("billing_events").await > until_then).await;
     load.stop().await;
     pod.until_ready().await;
     stage.prove().await;

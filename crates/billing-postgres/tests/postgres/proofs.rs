@@ -25,7 +25,7 @@ pub(crate) async fn assert_recounts(db: &TestDatabase) {
     }
 }
 
-async fn issue(db: &TestDatabase, period: &str) -> Vec<InvoiceId> {
+pub(crate) async fn issue(db: &TestDatabase, period: &str) -> Vec<InvoiceId> {
     let period = Month::parse(period).unwrap();
     let mut issued = Vec::new();
     for request in db.worker.billable(period, None).await.unwrap().iter().flat_map(|b| due(b, period, now())) {
@@ -40,7 +40,7 @@ async fn issue(db: &TestDatabase, period: &str) -> Vec<InvoiceId> {
     issued
 }
 
-async fn void(db: &TestDatabase, id: InvoiceId) {
+pub(crate) async fn void(db: &TestDatabase, id: InvoiceId) {
     let call = AdminAction { actor: format!("finance-{}", Uuid::new_v4()), ..action("finance") };
     let outcome = db.api.void(id, &VoidReason::new("wrong").unwrap(), Disposition::Rebill, &call).await.unwrap();
     assert!(matches!(outcome, ChangeOutcome::Done(_)), "{outcome:?}");
@@ -197,7 +197,7 @@ async fn corrupt(db: &TestDatabase, statement: &str) {
     db.owner.batch_execute(&format!("SET session_replication_role = replica; {statement}")).await.unwrap();
 }
 
-async fn export(store: &Postgres, id: InvoiceId, tenant: Option<TenantId>) -> Option<String> {
+pub(crate) async fn export(store: &Postgres, id: InvoiceId, tenant: Option<TenantId>) -> Option<String> {
     let UsageExport::Rows(mut rows) = store.export_usage(id, tenant).await.unwrap() else { return None };
     let mut all = Vec::new();
     while let Some(chunk) = rows.next().await.unwrap() {

@@ -41,11 +41,24 @@ pub(crate) fn per_second(count: u64, took: Duration) -> u64 {
 /// recorded stays for who wants to look at it; `warm` messages are recorded before the clock starts.
 pub(crate) async fn drain(stage: &Stage, traffic: &mut Traffic, warm: u64, count: u64) -> Result<Drained> {
     stage.reset().await?;
-    drain_more(stage, traffic, warm, count).await
+    drain_more(stage, traffic, warm, count, AfterCheckpoint::Yes).await
+}
+
+/// Whether the clock starts right after a checkpoint: then each page is logged whole when it is first touched.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AfterCheckpoint {
+    Yes,
+    No,
 }
 
 /// The same on top of what is stored.
-pub(crate) async fn drain_more(stage: &Stage, traffic: &mut Traffic, warm: u64, count: u64) -> Result<Drained> {
+pub(crate) async fn drain_more(
+    stage: &Stage,
+    traffic: &mut Traffic,
+    warm: u64,
+    count: u64,
+    after_checkpoint: AfterCheckpoint,
+) -> Result<Drained> {
     let tell = |done: u64| {
         if done.is_multiple_of(250_000) {
             eprintln!("    published {done} of {count}");
@@ -60,7 +73,9 @@ pub(crate) async fn drain_more(stage: &Stage, traffic: &mut Traffic, warm: u64, 
         stage.stream.reset().await?;
     }
     stage.stream.publish(traffic, count, tell).await?;
-    stage.settle().await?;
+    if after_checkpoint == AfterCheckpoint::Yes {
+        stage.settle().await?;
+    }
     let service = stage.start().await?;
     let servers = &stage.info.pids;
     let sizes = sizes(stage).await?;

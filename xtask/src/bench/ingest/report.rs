@@ -21,6 +21,7 @@ pub(crate) struct Report {
     pub(crate) taken: Option<Taken>,
     pub(crate) by_accounts: [Vec<Drained>; 2],
     pub(crate) on_stored: Vec<Drained>,
+    pub(crate) after_checkpoint: Option<Drained>,
     pub(crate) with_standby: Vec<Drained>,
     /// The bound of the histogram that holds the 95th percentile, and thousandths within 250 ms.
     pub(crate) latency: Option<(String, u64)>,
@@ -46,6 +47,7 @@ impl Report {
             taken: None,
             by_accounts: [Vec::new(), Vec::new()],
             on_stored: Vec::new(),
+            after_checkpoint: None,
             with_standby: Vec::new(),
             latency: None,
         }
@@ -108,6 +110,12 @@ impl Report {
         if let Some((_, within)) = &self.latency {
             let name = format!("committed within 250 ms at {A_SECOND}/s");
             lines.push(thousandths(&name, *within, "", Some(("≥ 0.950", *within >= 950))));
+        }
+        if let Some(first) = &self.after_checkpoint {
+            let name = "with so many stored before, right after a checkpoint";
+            lines.push(figure(name, first.rate(), "events/s", None));
+            let log = first.used.wal_bytes / first.messages.max(1);
+            lines.push(figure("  write-ahead log then", log, "bytes per event", None));
         }
         for (name, all, wanted, least) in [
             ("with so many stored before, to empty", &self.on_stored, "≥ 0.800", 800),

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 
 use super::Args;
-use super::drain::drain_more;
+use super::drain::{AfterCheckpoint, drain_more};
 use super::report::Report;
 use super::stage::Stage;
 use super::traffic::Traffic;
@@ -42,15 +42,23 @@ pub(crate) async fn measure(args: &Args, stage: &Stage, stored: u64, report: &mu
     for statement in ["RESET synchronous_commit", "VACUUM (ANALYZE) billing.message_keys"] {
         stage.database.batch_execute(statement).await.context("cannot end filling")?;
     }
-    for _ in 0..args.rounds {
+    // Ids are random, so the first million after a checkpoint touches every page of the claims' index, and each is logged
+    // whole once. A service that runs pays that once in a quarter of an hour and many millions: the first round does, too.
+    for round in 0..=args.rounds {
+        let after_checkpoint = if round == 0 { AfterCheckpoint::Yes } else { AfterCheckpoint::No };
         let mut traffic = Traffic::new(args.accounts, rand::random());
         let claims = stage.number("SELECT count(*) FROM billing.message_keys").await?;
         stage.stream.reset().await?;
-        let drained = drain_more(stage, &mut traffic, 0, args.events).await?;
+        let drained = drain_more(stage, &mut traffic, 0, args.events, after_checkpoint).await?;
         let new = stage.number("SELECT count(*) FROM billing.message_keys").await? - claims;
         ensure!(i128::from(new) == traffic.model.total.messages, "{new} messages were recorded");
-        eprintln!("  {} events/s on top of {stored}", drained.rate());
-        report.on_stored.push(drained);
+        if round == 0 {
+            eprintln!("  {} events/s on top of {stored}, right after a checkpoint", drained.rate());
+            report.after_checkpoint = Some(drained);
+        } else {
+            eprintln!("  {} events/s on top of {stored}", drained.rate());
+            report.on_stored.push(drained);
+        }
     }
     Ok(())
 }
