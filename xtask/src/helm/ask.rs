@@ -107,7 +107,8 @@ mod tests {
 
     #[test]
     fn questions_are_found_and_their_variables_filled_in() {
-        let dashboard = json!({"panels": [{"title": "Lag", "targets": [{"expr": "max(a{namespace=~\"$namespace\"})"}]}]});
+        let dashboard =
+            json!({"panels": [{"title": "Lag", "targets": [{"expr": "max(a{namespace=~\"$namespace\"})"}]}]});
         let objects = [
             json!({"kind": "ConfigMap", "metadata": {"name": "x-dashboard-y"}, "data": {"y.json": dashboard.to_string()}}),
             json!({"kind": "AnalysisTemplate", "metadata": {"name": "x"}, "spec": {"metrics": [

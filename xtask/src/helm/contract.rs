@@ -26,7 +26,8 @@ pub(super) fn differences(objects: &[Object]) -> Vec<String> {
         }
     }
     for (row, kind, asked_for) in KINDS {
-        let mut there: Vec<_> = objects.iter().map(name).filter_map(|it| Some(it.strip_prefix(kind)?.to_owned())).collect();
+        let mut there: Vec<_> =
+            objects.iter().map(name).filter_map(|it| Some(it.strip_prefix(kind)?.to_owned())).collect();
         there.sort();
         if there.iter().map(String::as_str).ne(asked_for.iter().copied()) {
             found.push(format!("{row}: {kind} are {there:?}, asked for are {asked_for:?}"));

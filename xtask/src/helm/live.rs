@@ -57,7 +57,8 @@ impl Prometheus {
         let folder = dir.join("prometheus");
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let config = folder.join("prometheus.yaml");
-        std::fs::write(&config, scrape_config(service)?).with_context(|| format!("cannot write {}", config.display()))?;
+        std::fs::write(&config, scrape_config(service)?)
+            .with_context(|| format!("cannot write {}", config.display()))?;
         let address = free_address()?;
         let log = folder.join("prometheus.log");
         let said = std::fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -72,7 +73,11 @@ impl Prometheus {
             .spawn()
             .context("cannot run prometheus")?;
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(TIMEOUT).build();
-        Ok(Self { _process: process, url: format!("http://{address}"), http: http.context("cannot make an HTTP client")? })
+        Ok(Self {
+            _process: process,
+            url: format!("http://{address}"),
+            http: http.context("cannot make an HTTP client")?,
+        })
     }
 
     /// Asks until every question was answered or patience is over; a line for each that was not.
@@ -104,7 +109,8 @@ impl Prometheus {
     /// Whether there is an answer: a number, in at least one series.
     async fn ask(&self, question: &Question) -> Result<bool> {
         let url = format!("{}/api/v1/query?query={}", self.url, percent_encoded(&question.query));
-        let answer: Value = self.http.get(url).send().await.context("no Prometheus")?.json().await.context("no JSON")?;
+        let answer: Value =
+            self.http.get(url).send().await.context("no Prometheus")?.json().await.context("no JSON")?;
         ensure!(answer["status"] == "success", "{}", answer["error"].as_str().unwrap_or("it failed"));
         let series = answer.pointer("/data/result").and_then(Value::as_array).into_iter().flatten();
         let mut values = series.filter_map(|one| one.pointer("/value/1")?.as_str());

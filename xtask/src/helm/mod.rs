@@ -3,6 +3,8 @@
 
 mod ask;
 mod contract;
+#[cfg(test)]
+mod documents;
 mod live;
 mod render;
 mod traffic;
@@ -55,7 +57,14 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode> {
     for finding in &findings {
         println!("{finding}");
     }
-    println!("{}", if findings.is_empty() { "the chart is as it should be".to_owned() } else { format!("{} to mend", findings.len()) });
+    println!(
+        "{}",
+        if findings.is_empty() {
+            "the chart is as it should be".to_owned()
+        } else {
+            format!("{} to mend", findings.len())
+        }
+    );
     Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -86,10 +95,13 @@ fn check_rules(promtool: &Path, root: &Path) -> Result<Vec<String>> {
         ["test", "rules", "tests/alerts.yaml"],
         ["test", "rules", "tests/missed-run.yaml"],
     ] {
-        let output = Command::new(promtool).args(arguments).current_dir(&chart).output().context("cannot run promtool")?;
+        let output =
+            Command::new(promtool).args(arguments).current_dir(&chart).output().context("cannot run promtool")?;
         if !output.status.success() {
-            let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-            findings.extend(said.lines().filter(|line| !line.trim().is_empty()).map(|line| format!("promtool: {line}")));
+            let said =
+                [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+            findings
+                .extend(said.lines().filter(|line| !line.trim().is_empty()).map(|line| format!("promtool: {line}")));
         }
     }
     Ok(findings)

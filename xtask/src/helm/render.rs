@@ -34,7 +34,11 @@ impl Chart {
         let mut command = self.command("template");
         command.args(["billing-service", ".", "--namespace", "billing", "--kube-version", version]);
         let output = run(command.args(values(set)).args(more))?;
-        ensure!(output.status.success(), "helm cannot render {set}: {}", String::from_utf8_lossy(&output.stderr).trim());
+        ensure!(
+            output.status.success(),
+            "helm cannot render {set}: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
         let text = String::from_utf8(output.stdout).context("helm's output is not UTF-8")?;
         let documents = serde_yaml::Deserializer::from_str(&text).map(Value::deserialize);
         let objects = documents.collect::<Result<Vec<_>, _>>().context("helm's output is not YAML")?;

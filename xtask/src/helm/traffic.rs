@@ -69,7 +69,8 @@ async fn publish(stream: &jetstream::Context, event: &Value) -> Result<()> {
     let mut headers = HeaderMap::new();
     headers.insert(NATS_MESSAGE_ID, Uuid::new_v4().to_string().as_str());
     headers.insert("X-Tenant-Id", TENANT.to_string().as_str());
-    let taken = stream.publish_with_headers(SUBJECT, headers, event.to_string().into()).await.context("cannot publish")?;
+    let taken =
+        stream.publish_with_headers(SUBJECT, headers, event.to_string().into()).await.context("cannot publish")?;
     taken.await.context("the stream did not take a message")?;
     Ok(())
 }

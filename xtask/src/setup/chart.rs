@@ -59,7 +59,8 @@ pub(crate) fn promtool_at_hand(root: &Path) -> Option<PathBuf> {
 /// The schemas.
 pub(crate) fn schemas(root: &Path) -> Result<Schemas> {
     let tools = root.join("target/tools");
-    let python = install::python_with_pip().context("python3 with pip is needed for the schemas: install python3-pip")?;
+    let python =
+        install::python_with_pip().context("python3 with pip is needed for the schemas: install python3-pip")?;
     let (package, version) = KUBERNETES;
     let kubernetes = install::pip(python, package, version, Dependencies::Whole, &tools)?;
     let models = MODELS.iter().map(|(package, version)| install::npm(package, version, &tools));

@@ -40,8 +40,20 @@ pub(super) const KINDS: [(&str, &str, &[&str]); 5] = [
         "routes",
         "HTTPRoute/billing-service-",
         &[
-            "cost", "cost-change", "cost-create", "cost-end", "costs", "invoice-download", "invoice-void", "invoices",
-            "price", "price-change", "price-create", "price-end", "prices", "usage",
+            "cost",
+            "cost-change",
+            "cost-create",
+            "cost-end",
+            "costs",
+            "invoice-download",
+            "invoice-void",
+            "invoices",
+            "price",
+            "price-change",
+            "price-create",
+            "price-end",
+            "prices",
+            "usage",
         ],
     ),
 ];
@@ -74,7 +86,7 @@ pub(super) fn facts() -> Vec<Fact> {
     all
 }
 
-fn of<'a>(row: &'static str, object: &'a str) -> impl Fn(&str, Value) -> Fact + 'a {
+fn of(row: &'static str, object: &str) -> impl Fn(&str, Value) -> Fact {
     move |pointer, value| Fact { row, object: object.to_owned(), pointer: pointer.to_owned(), value }
 }
 
@@ -87,8 +99,11 @@ fn deployment_facts(deployment: &str, name: &str) -> Vec<Fact> {
     let external = json!({"type": "External", "external": {
         "metric": {"name": "billing_nats_consumer_lag"}, "target": {"type": "AverageValue", "averageValue": "5000"}}});
     vec![
-        ports("/spec/template/spec/containers/0/ports", json!([
-            {"name": "http", "containerPort": 3020}, {"name": "metrics", "containerPort": 9464}])),
+        ports(
+            "/spec/template/spec/containers/0/ports",
+            json!([
+            {"name": "http", "containerPort": 3020}, {"name": "metrics", "containerPort": 9464}]),
+        ),
         // The autoscaler owns it.
         scaler("/spec/minReplicas", json!(2)),
         scaler("/spec/maxReplicas", json!(6)),
@@ -109,12 +124,24 @@ fn deployment_facts(deployment: &str, name: &str) -> Vec<Fact> {
         resources("/spec/template/spec/containers/0/resources/limits/cpu", json!("1")),
         resources("/spec/template/spec/containers/0/resources/limits/memory", json!("1Gi")),
         account("/spec/template/spec/serviceAccountName", json!("billing-service")),
-        of("Vault", deployment)("/spec/template/metadata/annotations/vault.hashicorp.com~1role", json!("billing-service")),
+        of("Vault", deployment)(
+            "/spec/template/metadata/annotations/vault.hashicorp.com~1role",
+            json!("billing-service"),
+        ),
         of("Vault", deployment)("/spec/template/metadata/annotations/vault.hashicorp.com~1agent-inject", json!("true")),
         // The drain that the programs need, and some to spare.
-        of("grace", deployment)("/spec/template/spec/terminationGracePeriodSeconds", json!(if is_ingest { 30 } else { 60 })),
-        of("probes", deployment)("/spec/template/spec/containers/0/livenessProbe/httpGet", json!({"path": "/health/live", "port": "http"})),
-        of("probes", deployment)("/spec/template/spec/containers/0/readinessProbe/httpGet", json!({"path": "/health/ready", "port": "http"})),
+        of("grace", deployment)(
+            "/spec/template/spec/terminationGracePeriodSeconds",
+            json!(if is_ingest { 30 } else { 60 }),
+        ),
+        of("probes", deployment)(
+            "/spec/template/spec/containers/0/livenessProbe/httpGet",
+            json!({"path": "/health/live", "port": "http"}),
+        ),
+        of("probes", deployment)(
+            "/spec/template/spec/containers/0/readinessProbe/httpGet",
+            json!({"path": "/health/ready", "port": "http"}),
+        ),
     ]
 }
 
@@ -125,9 +152,12 @@ fn pod_facts(workload: &str, pod: &str) -> Vec<Fact> {
     vec![
         security(&at("securityContext/runAsNonRoot"), json!(true)),
         security(&at("securityContext/seccompProfile/type"), json!("RuntimeDefault")),
-        security(&at("containers/0/securityContext"), json!({
+        security(
+            &at("containers/0/securityContext"),
+            json!({
             "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "runAsNonRoot": true, "runAsUser": 65532,
-            "capabilities": {"drop": ["ALL"]}})),
+            "capabilities": {"drop": ["ALL"]}}),
+        ),
         security(&at("containers/1"), Value::Null),
         security(&at("volumes"), Value::Null),
         security(&at("hostNetwork"), Value::Null),
@@ -153,7 +183,10 @@ fn variable_facts() -> Vec<Fact> {
     };
     vec![
         of("PostgreSQL")("/data/BILLING_DATABASE_URL", json!("postgres://billing-primary.postgresql:5432/billing")),
-        of("PostgreSQL")("/data/BILLING_DATABASE_REPLICA_URL", json!("postgres://billing-replica.postgresql:5432/billing")),
+        of("PostgreSQL")(
+            "/data/BILLING_DATABASE_REPLICA_URL",
+            json!("postgres://billing-replica.postgresql:5432/billing"),
+        ),
         // 15 connections a pod in all.
         of("PostgreSQL")("/data/BILLING_DATABASE_POOL_PRIMARY", json!("10")),
         of("PostgreSQL")("/data/BILLING_DATABASE_POOL_REPLICA", json!("5")),
@@ -167,7 +200,8 @@ fn variable_facts() -> Vec<Fact> {
 
 fn cron_facts() -> Vec<Fact> {
     let (cron, vault) = (of("cron", CRON), of("Vault", CRON));
-    let annotation = |name: &str| format!("/spec/jobTemplate/spec/template/metadata/annotations/vault.hashicorp.com~1{name}");
+    let annotation =
+        |name: &str| format!("/spec/jobTemplate/spec/template/metadata/annotations/vault.hashicorp.com~1{name}");
     vec![
         cron("/spec/schedule", json!("5 0 1 * *")),
         cron("/spec/timeZone", json!("Etc/UTC")),
@@ -213,9 +247,7 @@ fn canary_facts() -> Vec<Fact> {
 
 /// Only Kong to 3020, only Prometheus to 9464; nobody to what serves nobody.
 fn network_facts() -> Vec<Fact> {
-    let from = |namespace: &str, port: u16| {
-        json!({"from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}], "ports": [{"port": port}]})
-    };
+    let from = |namespace: &str, port: u16| json!({"from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}], "ports": [{"port": port}]});
     let rules = [
         ("NetworkPolicy/billing-service", json!([from("kong", 3020), from("monitoring", 9464)])),
         ("NetworkPolicy/billing-service-ingest", json!([from("monitoring", 9464)])),

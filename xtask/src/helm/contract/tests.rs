@@ -10,8 +10,17 @@ use crate::tree;
 const VERSION: &str = "1.33";
 
 fn production(chart: &Chart, changes: &[&str]) -> Vec<Object> {
-    let arguments: Vec<&str> = changes.iter().flat_map(|change| ["--set", change]).collect();
+    let arguments: Vec<&str> = changes.iter().flat_map(|change| [flag(change), change]).collect();
     chart.render("prod", VERSION, &arguments).unwrap()
+}
+
+/// Helm reads what looks like a number as one, but no fractions.
+fn flag(change: &str) -> &'static str {
+    match change.split('.').next() {
+        Some("env") => "--set-string",
+        Some("canary") => "--set-json",
+        _ => "--set",
+    }
 }
 
 #[test]
@@ -80,7 +89,7 @@ fn a_changed_value_of_the_chart_is_found() {
         ("invoiceCron.suspend=true", "cron"),
         ("canary.enabled=false", "canary"),
         ("canary.weight=20", "canary"),
-        ("canary.duration=10m", "canary"),
+        ("canary.duration=\"10m\"", "canary"),
         ("canary.ingestionErrorRate=0.01", "promote if"),
         ("canary.restP95Seconds=0.5", "promote if"),
         ("kong.extraRoutes={invoice}", "routes"),
@@ -110,7 +119,7 @@ fn what_cannot_be_right_is_refused() {
         ("image.repository=", "repository"),
         ("networkPolicy.kong=null", "networkPolicy"),
     ] {
-        let told = chart.render("prod", VERSION, &["--set", change]).map(|objects| objects.len());
+        let told = chart.render("prod", VERSION, &[flag(change), change]).map(|objects| objects.len());
         let told = told.map_err(|error| format!("{error:#}"));
         assert!(told.as_ref().is_err_and(|line| line.contains(said)), "{change}: {told:?}");
     }
