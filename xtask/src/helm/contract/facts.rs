@@ -18,8 +18,11 @@ const MIGRATE: &str = "Job/billing-service-migrate";
 const POD: &str = "/spec/template/spec";
 const CRON_POD: &str = "/spec/jobTemplate/spec/template/spec";
 
+/// Objects and the places in them.
+type Places = &'static [(&'static str, &'static str)];
+
 /// Values that must be one and the same, whatever they are.
-pub(super) const SAME: [(&str, &str, &[(&str, &str)]); 1] = [(
+pub(super) const SAME: [(&str, &str, Places); 1] = [(
     "cron: same image",
     "image",
     &[
