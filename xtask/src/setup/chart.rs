@@ -1,6 +1,7 @@
 //! What the chart is checked with: helm, the schemas of Kubernetes and of its extensions, and Prometheus.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 
@@ -32,6 +33,9 @@ const MODELS: [(&str, &str); 3] = [
     ("@kubernetes-models/prometheus-operator", "1.6.3"),
 ];
 
+/// Tests run side by side, and each of them may be the first that needs something.
+static INSTALLING: Mutex<()> = Mutex::new(());
+
 /// Where schemas are.
 pub(crate) struct Schemas {
     pub(crate) python: &'static str,
@@ -58,6 +62,7 @@ pub(crate) fn promtool_at_hand(root: &Path) -> Option<PathBuf> {
 
 /// The schemas.
 pub(crate) fn schemas(root: &Path) -> Result<Schemas> {
+    let _one_at_a_time = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let tools = root.join("target/tools");
     let python =
         install::python_with_pip().context("python3 with pip is needed for the schemas: install python3-pip")?;
@@ -68,6 +73,7 @@ pub(crate) fn schemas(root: &Path) -> Result<Schemas> {
 }
 
 fn program(wanted: Wanted, root: &Path) -> Result<PathBuf> {
+    let _one_at_a_time = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let found = find_or_install(&[wanted], root)?;
     found.into_iter().next().map(|found| found.path).context("nothing was looked for")
 }
