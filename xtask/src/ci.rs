@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::signals::unless_interrupted;
-use crate::{exec, stack, test, tidy, tree};
+use crate::{exec, helm, stack, test, tidy, tree};
 
 /// Which part to run.
 #[derive(clap::Args)]
@@ -26,6 +26,10 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode> {
     let tidied = timed("tidy", async { tidy::run(&root) }).await?;
     if tidied != ExitCode::SUCCESS {
         return Ok(tidied);
+    }
+    let charted = timed("chart", helm::run(&helm::Args::default())).await?;
+    if charted != ExitCode::SUCCESS {
+        return Ok(charted);
     }
     for (name, arguments) in steps {
         let mut command = exec::cargo(&root);

@@ -5,6 +5,7 @@ mod bench;
 mod ci;
 mod demo;
 mod exec;
+mod helm;
 mod sample_invoice;
 mod setup;
 mod signals;
@@ -54,6 +55,8 @@ enum Command {
     Ci(ci::Args),
     /// Check the rules that the compiler does not know.
     Tidy,
+    /// Render the chart with real helm, validate it, and compare it with what the platform asked for.
+    Helm(helm::Args),
     /// Serve a folder over the S3 protocol; the stack starts this.
     #[command(hide = true)]
     ServeS3(stack::s3_server::Args),
@@ -87,6 +90,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Test(args) => return test::run(&args).await,
         Command::Ci(args) => return ci::run(&args).await,
         Command::Tidy => return tidy::run(&tree::root()),
+        Command::Helm(args) => return helm::run(&args).await,
         Command::ServeS3(args) => stack::s3_server::run(args).await?,
     }
     Ok(ExitCode::SUCCESS)

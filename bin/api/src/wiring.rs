@@ -48,6 +48,7 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     billing_runtime::serve_metrics(config.metrics, &[Histogram { name: DURATION, bounds: DURATION_BOUNDS }])?;
     metrics::describe_histogram!(DURATION, metrics::Unit::Seconds, "How long requests took");
     billing_postgres::register_metrics();
+    billing_s3::register_metrics();
 
     let postgres = Postgres::connect(&config.database, &login(&config.credentials, "database-api").await?)?;
     let documents = documents(&config.credentials, &config.s3).await?;

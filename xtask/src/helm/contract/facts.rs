@@ -1,0 +1,304 @@
+//! The values that were asked for. A row is called as in the platform's table.
+
+use serde_json::{Value, json};
+
+/// A value at a place. `null` where nothing may stand.
+pub(super) struct Fact {
+    pub(super) row: &'static str,
+    /// `Kind/name`.
+    pub(super) object: String,
+    pub(super) pointer: String,
+    pub(super) value: Value,
+}
+
+const API: &str = "Deployment/billing-service";
+const INGEST: &str = "Deployment/billing-service-ingest";
+const CRON: &str = "CronJob/billing-service-invoice-cron";
+const MIGRATE: &str = "Job/billing-service-migrate";
+const POD: &str = "/spec/template/spec";
+const CRON_POD: &str = "/spec/jobTemplate/spec/template/spec";
+
+/// Objects and the places in them.
+type Places = &'static [(&'static str, &'static str)];
+
+/// Values that must be one and the same, whatever they are.
+pub(super) const SAME: [(&str, &str, Places); 1] = [(
+    "cron: same image",
+    "image",
+    &[
+        (API, "/spec/template/spec/containers/0/image"),
+        (INGEST, "/spec/template/spec/containers/0/image"),
+        (CRON, "/spec/jobTemplate/spec/template/spec/containers/0/image"),
+        (MIGRATE, "/spec/template/spec/containers/0/image"),
+    ],
+)];
+
+/// All there may be of a kind, sorted.
+pub(super) const KINDS: [(&str, &str, &[&str]); 5] = [
+    ("workload kind", "Deployment/", &["billing-service", "billing-service-ingest"]),
+    ("canary: REST path only", "Rollout/", &["billing-service"]),
+    ("scaling", "HorizontalPodAutoscaler/", &["billing-service", "billing-service-ingest"]),
+    ("rolling update", "PodDisruptionBudget/", &["billing-service", "billing-service-ingest"]),
+    (
+        "routes",
+        "HTTPRoute/billing-service-",
+        &[
+            "cost",
+            "cost-change",
+            "cost-create",
+            "cost-end",
+            "costs",
+            "invoice-download",
+            "invoice-void",
+            "invoices",
+            "price",
+            "price-change",
+            "price-create",
+            "price-end",
+            "prices",
+            "usage",
+        ],
+    ),
+];
+
+/// Alerts that must be there.
+pub(super) const ALERTS: [&str; 9] = [
+    "BillingPgErrors",
+    "BillingRedisErrors",
+    "BillingPricingNotFound",
+    "BillingCostNotFound",
+    "BillingConsumerLag",
+    "BillingInvoiceCronError",
+    "BillingInvoiceRenderError",
+    "BillingNegativeMargin",
+    "BillingQuarantine",
+];
+
+/// Every value.
+pub(super) fn facts() -> Vec<Fact> {
+    let mut all = Vec::new();
+    for (deployment, name) in [(API, "billing-service"), (INGEST, "billing-service-ingest")] {
+        all.extend(deployment_facts(deployment, name));
+    }
+    for (workload, pod) in [(API, POD), (INGEST, POD), (CRON, CRON_POD), (MIGRATE, POD)] {
+        all.extend(pod_facts(workload, pod));
+    }
+    for part in [service_facts(), variable_facts(), cron_facts(), canary_facts(), network_facts(), route_facts()] {
+        all.extend(part);
+    }
+    all
+}
+
+fn of(row: &'static str, object: &str) -> impl Fn(&str, Value) -> Fact {
+    move |pointer, value| Fact { row, object: object.to_owned(), pointer: pointer.to_owned(), value }
+}
+
+fn deployment_facts(deployment: &str, name: &str) -> Vec<Fact> {
+    let (ports, update) = (of("ports", deployment), of("rolling update", deployment));
+    let (budget, scaler) = (format!("PodDisruptionBudget/{name}"), format!("HorizontalPodAutoscaler/{name}"));
+    let (budget, scaler) = (of("rolling update", &budget), of("workload kind", &scaler));
+    let (resources, account) = (of("resources", deployment), of("ServiceAccount", deployment));
+    let is_ingest = deployment == INGEST;
+    let external = json!({"type": "External", "external": {
+        "metric": {"name": "billing_nats_consumer_lag"}, "target": {"type": "AverageValue", "averageValue": "5000"}}});
+    vec![
+        ports(
+            "/spec/template/spec/containers/0/ports",
+            json!([
+            {"name": "http", "containerPort": 3020}, {"name": "metrics", "containerPort": 9464}]),
+        ),
+        // The autoscaler owns it.
+        scaler("/spec/minReplicas", json!(2)),
+        scaler("/spec/maxReplicas", json!(6)),
+        scaler("/spec/metrics/0/resource/name", json!("cpu")),
+        scaler("/spec/metrics/0/resource/target/type", json!("Utilization")),
+        scaler("/spec/metrics/0/resource/target/averageUtilization", json!(70)),
+        scaler("/spec/metrics/1", if is_ingest { external } else { Value::Null }),
+        // The Rollout runs the api's pods in its Deployment's place.
+        scaler("/spec/scaleTargetRef/kind", json!(if is_ingest { "Deployment" } else { "Rollout" })),
+        scaler("/spec/scaleTargetRef/name", json!(name)),
+        of("workload kind", deployment)("/spec/replicas", Value::Null),
+        update("/spec/strategy/type", json!("RollingUpdate")),
+        update("/spec/strategy/rollingUpdate/maxSurge", json!(1)),
+        update("/spec/strategy/rollingUpdate/maxUnavailable", json!(0)),
+        budget("/spec/minAvailable", json!(1)),
+        resources("/spec/template/spec/containers/0/resources/requests/cpu", json!("300m")),
+        resources("/spec/template/spec/containers/0/resources/requests/memory", json!("512Mi")),
+        resources("/spec/template/spec/containers/0/resources/limits/cpu", json!("1")),
+        resources("/spec/template/spec/containers/0/resources/limits/memory", json!("1Gi")),
+        account("/spec/template/spec/serviceAccountName", json!("billing-service")),
+        of("Vault", deployment)(
+            "/spec/template/metadata/annotations/vault.hashicorp.com~1role",
+            json!("billing-service"),
+        ),
+        of("Vault", deployment)("/spec/template/metadata/annotations/vault.hashicorp.com~1agent-inject", json!("true")),
+        // The drain that the programs need, and some to spare.
+        of("grace", deployment)(
+            "/spec/template/spec/terminationGracePeriodSeconds",
+            json!(if is_ingest { 30 } else { 60 }),
+        ),
+        of("probes", deployment)(
+            "/spec/template/spec/containers/0/livenessProbe/httpGet",
+            json!({"path": "/health/live", "port": "http"}),
+        ),
+        of("probes", deployment)(
+            "/spec/template/spec/containers/0/readinessProbe/httpGet",
+            json!({"path": "/health/ready", "port": "http"}),
+        ),
+    ]
+}
+
+/// What Pod Security `restricted` wants, and a root that cannot be written to.
+fn pod_facts(workload: &str, pod: &str) -> Vec<Fact> {
+    let security = of("non-root, restricted", workload);
+    let at = |rest: &str| format!("{pod}/{rest}");
+    vec![
+        security(&at("securityContext/runAsNonRoot"), json!(true)),
+        security(&at("securityContext/seccompProfile/type"), json!("RuntimeDefault")),
+        security(
+            &at("containers/0/securityContext"),
+            json!({
+            "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "runAsNonRoot": true, "runAsUser": 65532,
+            "capabilities": {"drop": ["ALL"]}}),
+        ),
+        security(&at("containers/1"), Value::Null),
+        security(&at("volumes"), Value::Null),
+        security(&at("hostNetwork"), Value::Null),
+    ]
+}
+
+fn service_facts() -> Vec<Fact> {
+    let (api, metrics) = (of("ports", "Service/billing-service"), of("ports", "Service/billing-service-metrics"));
+    let port = |name: &str, port: u16| json!({"name": name, "port": port, "targetPort": name});
+    vec![
+        api("/spec/ports", json!([port("http", 3020), port("metrics", 9464)])),
+        metrics("/spec/ports", json!([port("metrics", 9464)])),
+        of("ServiceAccount", "ServiceAccount/billing-service")("/kind", json!("ServiceAccount")),
+        of("ports", "ServiceMonitor/billing-service")("/spec/endpoints/0/port", json!("metrics")),
+        of("ports", "ServiceMonitor/billing-service")("/spec/endpoints/0/path", json!("/metrics")),
+    ]
+}
+
+fn variable_facts() -> Vec<Fact> {
+    let of = |row| of(row, "ConfigMap/billing-service");
+    let three = |scheme: &str, name: &str, port: u16| {
+        json!([0, 1, 2].map(|node| format!("{scheme}://{name}-{node}.{name}:{port}")).join(","))
+    };
+    vec![
+        of("PostgreSQL")("/data/BILLING_DATABASE_URL", json!("postgres://billing-primary.postgresql:5432/billing")),
+        of("PostgreSQL")(
+            "/data/BILLING_DATABASE_REPLICA_URL",
+            json!("postgres://billing-replica.postgresql:5432/billing"),
+        ),
+        // 15 connections a pod in all.
+        of("PostgreSQL")("/data/BILLING_DATABASE_POOL_PRIMARY", json!("10")),
+        of("PostgreSQL")("/data/BILLING_DATABASE_POOL_REPLICA", json!("5")),
+        of("Redis")("/data/BILLING_REDIS_URLS", three("rediss", "redis", 6379)),
+        of("NATS JetStream")("/data/BILLING_NATS_URLS", three("tls", "nats", 4222)),
+        of("object store")("/data/BILLING_S3_BUCKET", json!("ghasi-invoices")),
+        of("Vault")("/data/BILLING_CREDENTIALS", json!("files")),
+        of("Vault")("/data/BILLING_CREDENTIALS_DIR", json!("/vault/secrets")),
+    ]
+}
+
+fn cron_facts() -> Vec<Fact> {
+    let (cron, vault) = (of("cron", CRON), of("Vault", CRON));
+    let annotation =
+        |name: &str| format!("/spec/jobTemplate/spec/template/metadata/annotations/vault.hashicorp.com~1{name}");
+    vec![
+        cron("/spec/schedule", json!("5 0 1 * *")),
+        cron("/spec/timeZone", json!("Etc/UTC")),
+        cron("/spec/concurrencyPolicy", json!("Forbid")),
+        cron("/spec/suspend", json!(false)),
+        cron("/spec/startingDeadlineSeconds", json!(86400)),
+        cron("/spec/successfulJobsHistoryLimit", json!(3)),
+        cron("/spec/failedJobsHistoryLimit", json!(3)),
+        cron("/spec/jobTemplate/spec/backoffLimit", json!(2)),
+        // A single pod.
+        cron("/spec/jobTemplate/spec/parallelism", Value::Null),
+        cron("/spec/jobTemplate/spec/template/spec/restartPolicy", json!("OnFailure")),
+        cron("/spec/jobTemplate/spec/template/spec/containers/0/command", json!(["/usr/local/bin/invoice-cron"])),
+        cron("/spec/jobTemplate/spec/template/spec/serviceAccountName", json!("billing-service")),
+        vault(&annotation("agent-pre-populate-only"), json!("true")),
+        vault(&annotation("agent-inject-secret-s3.json"), json!("secret/data/billing/s3")),
+        vault(&annotation("agent-inject-secret-nats.json"), json!("secret/data/billing/nats")),
+        of("migration", MIGRATE)("/metadata/annotations/helm.sh~1hook", json!("pre-install,pre-upgrade")),
+        of("migration", MIGRATE)("/spec/template/spec/containers/0/command", json!(["/usr/local/bin/api", "migrate"])),
+        of("migration", MIGRATE)("/spec/template/spec/serviceAccountName", json!("billing-service-migrate")),
+    ]
+}
+
+fn canary_facts() -> Vec<Fact> {
+    let canary = of("canary", "Rollout/billing-service");
+    let promote = of("promote if", "AnalysisTemplate/billing-service-promote");
+    vec![
+        canary("/spec/workloadRef/kind", json!("Deployment")),
+        canary("/spec/workloadRef/name", json!("billing-service")),
+        canary("/spec/strategy/canary/steps/0/setWeight", json!(10)),
+        canary("/spec/strategy/canary/steps/1/pause/duration", json!("30m")),
+        canary("/spec/strategy/canary/steps/2/analysis/templates/0/templateName", json!("billing-service-promote")),
+        canary("/spec/strategy/canary/maxSurge", json!(1)),
+        canary("/spec/strategy/canary/maxUnavailable", json!(0)),
+        promote("/spec/metrics/0/name", json!("ingestion-error-rate")),
+        promote("/spec/metrics/0/successCondition", json!("len(result) > 0 && result[0] < 0.001")),
+        promote("/spec/metrics/0/failureLimit", json!(0)),
+        promote("/spec/metrics/1/name", json!("rest-p95-seconds")),
+        promote("/spec/metrics/1/successCondition", json!("len(result) > 0 && result[0] <= 0.3")),
+        promote("/spec/metrics/1/failureLimit", json!(0)),
+    ]
+}
+
+/// Only Kong to 3020, only Prometheus to 9464; nobody to what serves nobody.
+fn network_facts() -> Vec<Fact> {
+    let from = |namespace: &str, port: u16| json!({"from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}], "ports": [{"port": port}]});
+    let rules = [
+        ("NetworkPolicy/billing-service", json!([from("kong", 3020), from("monitoring", 9464)])),
+        ("NetworkPolicy/billing-service-ingest", json!([from("monitoring", 9464)])),
+        ("NetworkPolicy/billing-service-invoice-cron", Value::Null),
+        ("NetworkPolicy/billing-service-migrate", Value::Null),
+    ];
+    let facts = rules.into_iter().flat_map(|(object, ingress)| {
+        let network = of("network", object);
+        [network("/spec/ingress", ingress), network("/spec/policyTypes", json!(["Ingress", "Egress"]))]
+    });
+    facts.collect()
+}
+
+fn route_facts() -> Vec<Fact> {
+    const ID: &str = "[0-9a-fA-F-]{36}$";
+    let (invoices, pricing, costs) = ("/v1/billing/invoices", "/v1/admin/pricing", "/v1/admin/operator-costs");
+    let routes = [
+        ("usage", "GET", "/v1/billing/usage".to_owned(), "billing-read"),
+        ("invoices", "GET", invoices.to_owned(), "billing-read"),
+        ("invoice-download", "GET", format!("{invoices}/[0-9a-fA-F-]{{36}}/download$"), "billing-read"),
+        ("invoice-void", "POST", "/v1/admin/invoices/[0-9a-fA-F-]{36}/void$".to_owned(), "platform-finance"),
+        ("prices", "GET", pricing.to_owned(), "billing-admin"),
+        ("price-create", "POST", pricing.to_owned(), "billing-admin"),
+        ("price", "GET", format!("{pricing}/{ID}"), "billing-admin"),
+        ("price-change", "PATCH", format!("{pricing}/{ID}"), "billing-admin"),
+        ("price-end", "DELETE", format!("{pricing}/{ID}"), "billing-admin"),
+        ("costs", "GET", costs.to_owned(), "billing-admin"),
+        ("cost-create", "POST", costs.to_owned(), "billing-admin"),
+        ("cost", "GET", format!("{costs}/{ID}"), "billing-admin"),
+        ("cost-change", "PATCH", format!("{costs}/{ID}"), "billing-admin"),
+        ("cost-end", "DELETE", format!("{costs}/{ID}"), "billing-admin"),
+    ];
+    let facts = routes.into_iter().flat_map(|(name, method, path, scope)| {
+        let object = format!("HTTPRoute/billing-service-{name}");
+        let route = of("routes", &object);
+        let rate = if path.starts_with("/v1/admin/") { "admin" } else { "read" };
+        let plugins = ["correlation-id", "jwt", &format!("rate-{rate}"), "size", &format!("scope-{scope}")];
+        [
+            route("/spec/rules/0/matches/0/method", json!(method)),
+            route("/spec/rules/0/matches/0/path/value", json!(path)),
+            route("/spec/rules/0/filters/0/requestHeaderModifier/remove", json!(["X-Tenant-Id", "X-Account-Id"])),
+            route("/spec/rules/0/backendRefs/0", json!({"name": "billing-service", "port": 3020, "weight": 100})),
+            route("/spec/rules/1", Value::Null),
+            route(
+                "/metadata/annotations/konghq.com~1plugins",
+                json!(plugins.map(|plugin| format!("billing-service-{plugin}")).join(",")),
+            ),
+        ]
+    });
+    facts.collect()
+}
