@@ -1,5 +1,7 @@
 //! CSV files (RFC 4180, UTF-8) that a spreadsheet opens without running what is in them, and who prefers them to JSON.
 
+use std::fmt::Display;
+
 use actix_web::HttpRequest;
 use actix_web::http::header::{Accept, Header as _};
 use csv::{Terminator, WriterBuilder};
@@ -23,22 +25,22 @@ pub(crate) enum Cell {
 
 impl Cell {
     /// A text.
-    pub(crate) fn text(text: impl ToString) -> Self {
+    pub(crate) fn text(text: impl Display) -> Self {
         Self::Text(text.to_string())
     }
 
     /// A number.
-    pub(crate) fn number(number: impl ToString) -> Self {
+    pub(crate) fn number(number: impl Display) -> Self {
         Self::Number(number.to_string())
     }
 
     /// A number, or nothing.
-    pub(crate) fn number_or_empty(number: Option<impl ToString>) -> Self {
+    pub(crate) fn number_or_empty(number: Option<impl Display>) -> Self {
         Self::Number(number.map(|number| number.to_string()).unwrap_or_default())
     }
 
     /// A text, or nothing.
-    pub(crate) fn text_or_empty(text: Option<impl ToString>) -> Self {
+    pub(crate) fn text_or_empty(text: Option<impl Display>) -> Self {
         Self::Text(text.map(|text| text.to_string()).unwrap_or_default())
     }
 

@@ -49,10 +49,10 @@ fn later(seconds: i64) -> AdminAction {
     AdminAction { at, ..action() }
 }
 
-fn refusal(outcome: ChangeOutcome<HeldDetails>) -> Option<Refusal> {
+fn refusal(outcome: &ChangeOutcome<HeldDetails>) -> Option<Refusal> {
     match outcome {
         ChangeOutcome::Done(_) => None,
-        ChangeOutcome::Refused(refusal) => Some(refusal),
+        ChangeOutcome::Refused(refusal) => Some(*refusal),
     }
 }
 
@@ -112,14 +112,14 @@ where
     };
     let asked = done(ask(held, keyed("k", 1)).await);
     assert_eq!(asked.replay.map(|replay| (replay.by, replay.ended)), Some(("staff".into(), None)), "a request waits");
-    assert_eq!(refusal(ask(held, keyed("k", 1)).await), None, "one key has one effect");
+    assert_eq!(refusal(&ask(held, keyed("k", 1)).await), None, "one key has one effect");
     for (message, action, expected) in [
         (held, action(), Refusal::Replay(ReplayError::Waiting)),
         (held, keyed("k", 2), Refusal::KeyReused),
         (999, action(), Refusal::Replay(ReplayError::NotFound)),
         (mismatch, action(), Refusal::Replay(ReplayError::TenantNeeded)),
     ] {
-        assert_eq!(refusal(ask(message, action).await), Some(expected), "{message} cannot be replayed now");
+        assert_eq!(refusal(&ask(message, action).await), Some(expected), "{message} cannot be replayed now");
     }
     let usage = event();
     let decode = |_: Option<TenantId>, raw: &[u8]| -> Result<ReportedUsage, Unreadable> {
@@ -136,8 +136,8 @@ where
     assert_eq!(became, Some((Resolution::Replayed(ReplayedAs::Recorded), "staff".into())), "it is theirs who asked");
     let ended = shown.replay.and_then(|replay| replay.ended);
     assert_eq!(ended, Some((ReplayEnd::Became(ReplayedAs::Recorded), now())), "and what it came to is noted");
-    assert_eq!(refusal(ask(held, keyed("k", 1)).await), None, "asked again under its key it answers as before");
-    assert_eq!(refusal(ask(held, action()).await), Some(Refusal::Replay(ReplayError::Resolved)));
+    assert_eq!(refusal(&ask(held, keyed("k", 1)).await), None, "asked again under its key it answers as before");
+    assert_eq!(refusal(&ask(held, action()).await), Some(Refusal::Replay(ReplayError::Resolved)));
 }
 
 pub(super) async fn a_replay_that_mends_nothing_says_so<S>(stage: &Stage<S>)
@@ -178,10 +178,10 @@ where
         (other, action(), None),
     ] {
         let outcome = stage.staff().discard_held(id, "a test", &action).await.expect("answered");
-        assert_eq!(refusal(outcome), expected, "what is discarded is closed for good: {id}, {action:?}");
+        assert_eq!(refusal(&outcome), expected, "what is discarded is closed for good: {id}, {action:?}");
     }
     let replay = stage.staff().request_replay(held, ReplayTerms::default(), Uuid::new_v4(), &action()).await;
-    assert_eq!(refusal(replay.expect("answered")), Some(Refusal::Replay(ReplayError::Resolved)));
+    assert_eq!(refusal(&replay.expect("answered")), Some(Refusal::Replay(ReplayError::Resolved)));
     let shown = stage.staff().show_held(held, &action()).await.expect("shown").expect("it is there");
     let why = shown.message.resolved.map(|(resolution, ..)| resolution);
     assert_eq!(why, Some(Resolution::Discarded("a test".into())), "and says why");
