@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use billing_domain::ports::{
     AccountAdmin, CreditNotes, DocumentStore, InvoiceProofs, InvoiceReader, InvoiceRenderer, InvoiceVoider, PriceAdmin,
-    PriceCorrections, PriceDecks, PricingReader, UsageReader,
+    PriceCorrections, PriceDecks, PricingReader, QuarantineAdmin, UsageReader,
 };
 use billing_runtime::Health;
 use jiff::Timestamp;
@@ -35,6 +35,7 @@ pub(crate) trait Store:
     + InvoiceProofs
     + InvoiceVoider
     + CreditNotes
+    + QuarantineAdmin
     + Clone
     + Send
     + Sync

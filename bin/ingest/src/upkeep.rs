@@ -1,14 +1,21 @@
-//! What every pod offers to do and one does: removing what has had its time, and looking for gaps in the stream.
+//! What every pod offers to do and one does: removing what has had its time, looking for gaps in the stream, and carrying
+//! out the replays that staff ask for.
 
 use std::time::Duration;
 
-use billing_domain::ports::{Clock, PortError, Purged, Retention, RetentionLimits, StreamWatch};
-use billing_nats::EventConsumer;
+use billing_domain::ports::{
+    Accounts, Clock, PortError, PriceBookStore, Purged, Quarantine, Retention, RetentionLimits, StreamWatch,
+    UsageLedger,
+};
+use billing_domain::use_cases::replay_requested;
+use billing_nats::{EventConsumer, decode_stored};
 use billing_runtime::{Shutdown, chain};
 
 use crate::metrics;
 
 const EVERY: Duration = Duration::from_secs(60);
+/// How soon a replay is carried out that was asked for.
+const REPLAY_EVERY: Duration = Duration::from_secs(5);
 /// So much is read of the largest tables in a minute: 64 MiB, four times what 10 million messages an hour add.
 const STEPS_PER_LOOK: u32 = 32;
 
@@ -88,6 +95,24 @@ pub(crate) async fn watch_stream(
             Err(error) => tracing::debug!(error = chain(&error), "the stream could not be looked at"),
         }
         if shutdown.sleep(EVERY).await {
+            return;
+        }
+    }
+}
+
+/// Carries out the replays that staff ask for: only here may a message's bytes be read. Two pods that take up the same one
+/// record it once.
+pub(crate) async fn replay_on_request<S>(store: S, clock: impl Clock, shutdown: Shutdown)
+where
+    S: Quarantine + UsageLedger + PriceBookStore + Accounts,
+{
+    loop {
+        match replay_requested(&store, decode_stored, clock.now()).await {
+            Ok(0) => {}
+            Ok(replayed) => tracing::info!(replayed, "replayed what was asked for"),
+            Err(error) => tracing::warn!(error = chain(&error), "what was asked for could not be replayed"),
+        }
+        if shutdown.sleep(REPLAY_EVERY).await {
             return;
         }
     }

@@ -17,7 +17,7 @@ use crate::metrics;
 use crate::progress::{Progress, watch_progress};
 use crate::recorder::Recorder;
 use crate::relay::{export_runs, relay_outbox};
-use crate::upkeep::{purge, recall_floor, watch_stream};
+use crate::upkeep::{purge, recall_floor, replay_on_request, watch_stream};
 use crate::worker::Worker;
 
 /// What is in hand when the process shall stop has this long to be recorded; the rest is delivered again.
@@ -50,6 +50,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(measure_lag(consumer.clone(), stop()));
     tasks.spawn(watch_stream(postgres.clone(), consumer.clone(), SystemClock, stop()));
     tasks.spawn(purge(postgres.clone(), SystemClock, stop()));
+    tasks.spawn(replay_on_request(postgres.clone(), SystemClock, stop()));
     tasks.spawn(relay_outbox(postgres.clone(), nats.publisher(), SystemClock, stop()));
     tasks.spawn(export_runs(postgres.clone(), stop()));
     if config.consumer_enabled {

@@ -12,6 +12,7 @@ mod freshness;
 mod idempotency;
 mod invoices;
 mod ledger;
+mod margins;
 mod metrics;
 mod migrate;
 mod partitions;

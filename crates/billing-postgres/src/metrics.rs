@@ -10,7 +10,7 @@ pub(crate) const SECONDS: &str = "billing_pg_transaction_seconds";
 pub(crate) const REPLICA_FRESH: &str = "billing_pg_replica_fresh";
 
 /// Every transaction's name.
-const OPERATIONS: [&str; 79] = [
+const OPERATIONS: [&str; 85] = [
     "apply_deck",
     "begin_run",
     "change_account",
@@ -26,6 +26,7 @@ const OPERATIONS: [&str; 79] = [
     "draft_invoice",
     "end_cost",
     "end_price",
+    "end_replay",
     "end_run",
     "export_usage",
     "fill_costs",
@@ -36,6 +37,7 @@ const OPERATIONS: [&str; 79] = [
     "find_invoice",
     "find_price",
     "find_prices",
+    "find_quarantined",
     "find_usage",
     "keep_quarantined",
     "learn_accounts",
@@ -55,6 +57,7 @@ const OPERATIONS: [&str; 79] = [
     "list_unpublished",
     "list_waiting",
     "list_waiting_groups",
+    "list_waiting_replays",
     "load_accounts",
     "load_price_book",
     "mark_credit_note_stored",
@@ -75,6 +78,7 @@ const OPERATIONS: [&str; 79] = [
     "read_accounts_version",
     "read_book_version",
     "read_credit_note",
+    "read_margins",
     "read_record",
     "read_usage",
     "record_credit_note",
@@ -82,8 +86,10 @@ const OPERATIONS: [&str; 79] = [
     "record_usage",
     "recorded_floor",
     "refuse_waiting",
+    "request_replay",
     "rerate_usage",
     "settle_replay",
+    "show_quarantined",
     "sum_runs",
     "summarise_unrated",
     "supersede_cost",

@@ -42,7 +42,7 @@ impl Transaction for Purge<'_> {
         let (duplicates, duplicates_on) = walk(connection, "duplicate_messages", limits).await?;
         let raw = remove(
             connection,
-            "UPDATE billing.quarantined_messages SET raw = NULL WHERE id IN (SELECT id
+            "UPDATE billing.quarantined_messages SET raw = NULL, redacted = NULL WHERE id IN (SELECT id
                 FROM billing.quarantined_messages WHERE raw IS NOT NULL AND created_at < $1
                 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
             limits.raw,

@@ -1,7 +1,7 @@
 //! Usage as it is asked for: from the replica when it is fresh, fenced twice by tenant.
 
-use billing_domain::ports::{AccountProfile, AdminAction, PortError, UsageAnswer, UsageReader};
-use billing_domain::usage::{Granularity, UsageCell, UsageQuestion};
+use billing_domain::ports::{AccountProfile, AdminAction, MarginPage, PortError, UsageAnswer, UsageReader};
+use billing_domain::usage::{Granularity, MarginPlace, MarginQuestion, UsageCell, UsageQuestion};
 use billing_domain::{AccountId, TenantId};
 use diesel::QueryableByName;
 use diesel::sql_types::{Bool, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
@@ -14,6 +14,7 @@ use crate::accounts::profile_order;
 use crate::audit::audit;
 use crate::buckets::SumColumns;
 use crate::columns::{self, Table};
+use crate::margins::{MarginsRead, ReadMargins};
 use crate::prepared::Prepare as _;
 use crate::transaction::{Failure, Reach, Transaction};
 
@@ -28,6 +29,20 @@ impl UsageReader for Postgres {
             answer.as_of = answer.as_of.min(complete);
         }
         Ok(UsageAnswer { account: answer.account, cells: answer.cells, as_of: answer.as_of })
+    }
+
+    async fn margins(
+        &self,
+        question: &MarginQuestion,
+        after: Option<&MarginPlace>,
+        limit: u32,
+    ) -> Result<MarginPage, PortError> {
+        let fresh = self.freshness.complete_until();
+        let MarginsRead { mut page, is_of_replica } = self.read(&ReadMargins { question, after, limit }).await?;
+        if let (true, Some(complete)) = (is_of_replica, fresh) {
+            page.as_of = page.as_of.min(complete);
+        }
+        Ok(page)
     }
 
     async fn note_read(

@@ -26,6 +26,7 @@ impl UsageLedger for Memory {
         }
         for message in &batch.quarantined {
             state.quarantined.entry(message.receipt).or_insert(message.reason);
+            state.hold(message);
             recorded.quarantined += 1;
         }
         Ok(RecordOutcome::Recorded(recorded))

@@ -34,6 +34,7 @@ mod price_admin;
 mod price_book;
 mod pricing_reader;
 mod proofs;
+mod quarantine;
 mod usage_reader;
 
 pub use builders::{CostBuilder, EventBuilder, PriceBuilder, book, cost, event, price};

@@ -5,7 +5,9 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use billing_domain::invoicing::{CreditNote, Invoice, InvoiceContents};
-use billing_domain::ports::{AccountHistory, AccountProfile, AdminAction, PortError, Snapshot, WaitingUsage};
+use billing_domain::ports::{
+    AccountHistory, AccountProfile, AdminAction, PortError, ReplayRequest, Snapshot, WaitingUsage,
+};
 use billing_domain::pricing::{Correction, CostKey, PriceKey};
 use billing_domain::usage::{Claim, QuarantineReason, RatedUsage, Receipt, UnratedUsage, UsageCell};
 use billing_domain::{AccountId, Day, DayRange, InvoiceId, MessageId, OperatorCost, OperatorId, Price, PriceBook};
@@ -14,13 +16,14 @@ use uuid::Uuid;
 
 use crate::idempotency::IdempotencyKeys;
 use crate::proofs::ProvenInvoice;
+use crate::quarantine::Held;
 
 /// Everything that billing stores, in memory: prices and their book, accounts, usage, invoices and documents. Clones
 /// share what they remember.
 ///
 /// A fake of `UsageLedger`, `Accounts`, `PriceBookStore`, `PriceBookCache`, `PriceAdmin`, `DeckStore`,
-/// `PriceCorrections`, `PricingReader`, `AccountAdmin`, `UsageReader`, `InvoiceReader`, `InvoiceVoider`, `CreditNotes`,
-/// `InvoiceProofs`, `DocumentStore` and `InvoiceRenderer`.
+/// `PriceCorrections`, `PricingReader`, `AccountAdmin`, `UsageReader`, `QuarantineAdmin`, `Quarantine`, `InvoiceReader`,
+/// `InvoiceVoider`, `CreditNotes`, `InvoiceProofs`, `DocumentStore` and `InvoiceRenderer`.
 #[derive(Clone, Debug, Default)]
 pub struct Memory(Arc<Mutex<State>>);
 
@@ -49,6 +52,10 @@ pub(crate) struct State {
     pub(crate) duplicates: BTreeSet<Receipt>,
     /// Each once.
     pub(crate) quarantined: BTreeMap<Receipt, QuarantineReason>,
+    /// The same with their bytes, by id.
+    pub(crate) held: Vec<Held>,
+    /// As they were asked for.
+    pub(crate) replays: Vec<ReplayRequest>,
     pub(crate) noted: Vec<NotedRead>,
     pub(crate) prices: Rows<Price>,
     pub(crate) costs: Rows<OperatorCost>,
@@ -87,6 +94,9 @@ pub(crate) enum Flaw {
     LearnsEverything,
     TakesOtherTenants,
     WritesPreviews,
+    TakesCostsForNothing,
+    ReopensTheClosed,
+    ShowsBytes,
 }
 
 /// Rows by id, and how often they have been changed.

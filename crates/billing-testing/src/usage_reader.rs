@@ -1,11 +1,16 @@
 //! The fake of `UsageReader`.
 
-use billing_domain::ports::{AccountProfile, AdminAction, PortError, UsageAnswer, UsageReader};
-use billing_domain::usage::{Granularity, RatedUsage, UsageCell, UsageQuestion, fold};
-use billing_domain::{AccountId, Day, MoneyError};
+use std::collections::BTreeMap;
+
+use billing_domain::ports::{AccountProfile, AdminAction, MarginPage, PortError, UsageAnswer, UsageReader};
+use billing_domain::usage::{
+    BucketKey, Granularity, MarginGrouping, MarginKey, MarginPlace, MarginQuestion, MarginRow, MarginSums, MarginTotal,
+    RatedUsage, UsageCell, UsageQuestion, fold,
+};
+use billing_domain::{AccountId, Currency, Day, MoneyError};
 use jiff::Timestamp;
 
-use crate::memory::{Memory, NotedRead, State};
+use crate::memory::{Flaw, Memory, NotedRead, State};
 
 /// Until when every answer is complete.
 const AS_OF: Timestamp = Timestamp::constant(1_792_065_600, 0);
@@ -28,6 +33,26 @@ impl UsageReader for Memory {
         Ok(UsageAnswer { account, cells, as_of: AS_OF })
     }
 
+    /// Of what was recorded, or put there as rated.
+    async fn margins(
+        &self,
+        question: &MarginQuestion,
+        after: Option<&MarginPlace>,
+        limit: u32,
+    ) -> Result<MarginPage, PortError> {
+        let state = self.open("margins")?;
+        let failed = |error| PortError::permanent("margins", error);
+        let mut rows = state.earnings(question).map_err(failed)?;
+        rows.sort_by_cached_key(MarginRow::place);
+        let totals = totals(&rows).map_err(failed)?;
+        rows.retain(|row| after.is_none_or(|after| *after < row.place()));
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = if has_more { rows.last().map(MarginRow::place) } else { None };
+        Ok(MarginPage { rows, next, totals, as_of: AS_OF })
+    }
+
     async fn note_read(
         &self,
         account: Option<AccountId>,
@@ -39,7 +64,55 @@ impl UsageReader for Memory {
     }
 }
 
+fn totals(rows: &[MarginRow]) -> Result<Vec<MarginTotal>, MoneyError> {
+    let mut totals: BTreeMap<Currency, MarginTotal> = BTreeMap::new();
+    for MarginRow { currency, sums, .. } in rows {
+        let none = MarginTotal { currency: *currency, groups: 0, sums: MarginSums::default() };
+        let total = totals.entry(*currency).or_insert(none);
+        total.groups += 1;
+        total.sums = MarginSums {
+            costed: total.sums.costed.plus(sums.costed)?,
+            cost: total.sums.cost.plus(sums.cost)?,
+            uncosted: total.sums.uncosted.plus(sums.uncosted)?,
+            foreign: total.sums.foreign.plus(sums.foreign)?,
+        };
+    }
+    Ok(totals.into_values().collect())
+}
+
 impl State {
+    fn earnings(&self, question: &MarginQuestion) -> Result<Vec<MarginRow>, MoneyError> {
+        let asked = |usage: &&RatedUsage| {
+            question.days.contains(Day::of(usage.event.charged_at))
+                && question.currency.is_none_or(|currency| currency == usage.event.currency)
+        };
+        let buckets = fold(self.rated.values().filter(asked))?.buckets;
+        let mut groups: Vec<MarginRow> = Vec::new();
+        for (bucket, mut sums) in buckets {
+            if self.has(Flaw::TakesCostsForNothing) {
+                sums.uncosted = 0;
+            }
+            let Some(key) = self.margin_key(question.grouping, &bucket) else { continue };
+            let same = |row: &MarginRow| row.key == key && row.currency == bucket.currency;
+            let at = groups.iter().position(same).unwrap_or_else(|| {
+                groups.push(MarginRow { key: key.clone(), currency: bucket.currency, sums: MarginSums::default() });
+                groups.len() - 1
+            });
+            groups[at].sums.add(&sums)?;
+        }
+        Ok(groups)
+    }
+
+    /// `None` for the tier of a price that is not there.
+    fn margin_key(&self, grouping: MarginGrouping, bucket: &BucketKey) -> Option<MarginKey> {
+        Some(match grouping {
+            MarginGrouping::Operator => MarginKey::Operator(bucket.operator.clone()),
+            MarginGrouping::Account => MarginKey::Account(bucket.account),
+            MarginGrouping::Tier => MarginKey::Tier(self.prices.get(&bucket.price.0)?.row.terms.tier.clone()),
+            MarginGrouping::Day => MarginKey::Day(bucket.day),
+        })
+    }
+
     fn profile(&self, question: &UsageQuestion) -> Option<AccountProfile> {
         let record = self.histories.get(&question.account)?.record();
         let latest = record.profile.last()?;

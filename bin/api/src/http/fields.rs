@@ -155,6 +155,18 @@ impl Fields {
         found
     }
 
+    /// `true` or `false`, which may be absent.
+    pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
+        match self.take(name)? {
+            Given::Null => None,
+            Given::Bool(value) => Some(value),
+            other => {
+                self.refuse(name, format!("must be a JSON boolean, not {}", other.kind()));
+                None
+            }
+        }
+    }
+
     /// What an object says. `None` when absent or refused.
     pub(crate) fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         match self.take(name)? {

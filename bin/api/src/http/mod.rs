@@ -1,8 +1,9 @@
-//! HTTP as every route has it: problems, strict bodies and parameters, cursors, idempotency keys, traces. It knows no
+//! HTTP as every route has it: problems, strict bodies and parameters, cursors, idempotency keys, CSV files, traces. It knows no
 //! route and no business rule.
 
 pub(crate) mod answer;
 pub(crate) mod body;
+pub(crate) mod csv;
 pub(crate) mod cursor;
 pub(crate) mod fields;
 pub(crate) mod idempotency;

@@ -53,6 +53,10 @@ pub(crate) enum Kind {
     NotVoidable,
     /// The invoice has no document yet.
     DocumentNotReady,
+    /// The quarantined message was replayed or discarded.
+    Resolved,
+    /// The quarantined message cannot be replayed, or not now.
+    NotReplayable,
     /// The idempotency key stands for something else.
     KeyReused,
     /// More requests at once than can be served.
@@ -65,7 +69,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// The whole catalogue.
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::Malformed,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -79,6 +83,8 @@ impl Kind {
         Self::OtherTenant,
         Self::NotVoidable,
         Self::DocumentNotReady,
+        Self::Resolved,
+        Self::NotReplayable,
         Self::TooLarge,
         Self::MediaType,
         Self::Invalid,
@@ -104,6 +110,8 @@ impl Kind {
             Self::OtherTenant => (409, "other-tenant", "The account has another tenant"),
             Self::NotVoidable => (409, "not-voidable", "The invoice cannot be declared void"),
             Self::DocumentNotReady => (409, "document-not-ready", "The document is not ready"),
+            Self::Resolved => (409, "resolved", "The message is not open any more"),
+            Self::NotReplayable => (409, "not-replayable", "The message cannot be replayed"),
             Self::TooLarge => (413, "too-large", "The body is too large"),
             Self::MediaType => (415, "media-type", "The media type is not supported"),
             Self::Invalid => (422, "invalid", "Some values cannot be accepted"),
@@ -157,6 +165,10 @@ impl Kind {
             Self::OtherTenant => "an account has one tenant for ever; leave tenantId out, or check the account's id",
             Self::NotVoidable => "an invoice is declared void once, when it is issued or has at least its number",
             Self::DocumentNotReady => "the invoice is not issued yet; try again after the time that Retry-After names",
+            Self::Resolved => "a message is replayed or discarded once; resolvedBy and resolvedAt say by whom and when",
+            Self::NotReplayable => {
+                "only its beginning was kept, or its bytes are kept no longer, or its replay is under way"
+            }
             Self::TooLarge => "a body has at most 65536 bytes",
             Self::MediaType => "send the body as application/json",
             Self::Invalid => "errors lists each value and what it may be",
@@ -264,6 +276,11 @@ impl Problem {
     /// The path has these methods only.
     pub(crate) fn method_not_allowed(allow: String) -> Self {
         Self { allow: Some(allow), ..Self::from(Kind::MethodNotAllowed) }
+    }
+
+    /// What went wrong, for the log when nobody is left to be answered.
+    pub(crate) fn cause(&self) -> String {
+        self.cause.as_ref().map_or_else(|| self.detail.to_string(), |cause| billing_runtime::chain(cause.as_ref()))
     }
 
     /// The answer. What caused it is logged here and nowhere else.

@@ -42,6 +42,16 @@ impl<S: Store> Call<S> {
         uuid(self.request.match_info().query("id")).map_err(|_| Kind::NotFound.into())
     }
 
+    /// The `{id}` of the path, where it is a number from 1.
+    ///
+    /// # Errors
+    /// 404 for what is no such number: there is nothing of that name.
+    pub(crate) fn number(&self) -> Result<i64, Problem> {
+        let text = self.request.match_info().query("id");
+        let is_plain = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+        text.parse().ok().filter(|_| is_plain).ok_or_else(|| Kind::NotFound.into())
+    }
+
     /// The query's names and values, decoded.
     ///
     /// # Errors

@@ -17,11 +17,11 @@ use utoipa::openapi::{
 
 use super::access::Scope;
 use crate::http::answer::{LEFT_OUT, PDF};
+use crate::http::csv::CSV;
 use crate::http::idempotency::IDEMPOTENCY_KEY;
 use crate::http::problem::{Kind, PROBLEM_JSON, ProblemDocument};
 
 const JSON: &str = "application/json";
-const CSV: &str = "text/csv";
 const TOKEN: &str = "token";
 const UUID_EXAMPLE: &str = "01928c3e-5a7b-7c1d-9e2f-3a4b5c6d7e8f";
 /// Any guarded route may answer these.
@@ -66,6 +66,17 @@ impl Operation {
     /// The `{id}` of the path.
     pub(crate) fn id(self, description: &str) -> Self {
         self.with(parameter(ParameterIn::Path, "id", uuid(), description))
+    }
+
+    /// The `{id}` of the path, where it is a number.
+    pub(crate) fn number(self, description: &str) -> Self {
+        let id = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+            .minimum(Some(1))
+            .examples([json!(42)])
+            .build();
+        self.with(parameter(ParameterIn::Path, "id", id.into(), description))
     }
 
     /// `limit` and `cursor`.
@@ -150,6 +161,18 @@ impl Operation {
             response = response.header(name, HeaderBuilder::new().schema(Some(schema)).description(Some(says)).build());
         }
         self.builder = self.builder.response("200", response.build());
+        self
+    }
+
+    /// 200 as JSON, or as a CSV file for who asks for that.
+    pub(crate) fn answers_or_csv<T: ToSchema + Serialize>(mut self, description: &str, example: &T, csv: &str) -> Self {
+        let text = ObjectBuilder::new().schema_type(Type::String).build();
+        let file = ContentBuilder::new().schema(Some(text.clone())).example(Some(json!(csv))).build();
+        let says = "With a CSV file: to be saved under this name.";
+        let name = HeaderBuilder::new().schema(Some(text)).description(Some(says)).build();
+        let response =
+            ResponseBuilder::new().description(description).content(JSON, self.content(example)).content(CSV, file);
+        self.builder = self.builder.response("200", response.header("Content-Disposition", name).build());
         self
     }
 

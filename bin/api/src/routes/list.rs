@@ -8,6 +8,8 @@ use crate::services::Store;
 
 const LIMIT_MAX: u32 = 50;
 const LIMIT_DEFAULT: u32 = 20;
+/// Rows that a CSV file asks the store for at once.
+const ROWS_AT_ONCE: u32 = 5_000;
 
 /// Where in a list to go on, and how far; its rows are ordered by `K`.
 pub(super) struct Place<K> {
@@ -28,6 +30,14 @@ impl<K: Key> Place<K> {
         let after = query.optional("cursor", |text| question.read(text));
         let limit = query.optional("limit", limit).unwrap_or(LIMIT_DEFAULT);
         Ok(Self { question, after, limit })
+    }
+
+    /// The whole list, as a CSV file has it: it takes neither `cursor` nor `limit`.
+    pub(super) fn whole<S: Store>(list: &str, call: &Call<S>, query: &mut Fields) -> Result<Self, Problem> {
+        for name in ["cursor", "limit"] {
+            query.forbid(name, "is for pages of JSON: a CSV file has every row");
+        }
+        Ok(Self { question: Question::new(list, &call.query_pairs()?), after: None, limit: ROWS_AT_ONCE })
     }
 
     /// The cursor of the next page, if more rows follow the last one.

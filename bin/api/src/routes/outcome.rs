@@ -18,6 +18,8 @@ pub(super) fn done<T>(outcome: ChangeOutcome<T>, overlap: Kind) -> Result<T, Pro
         ChangeOutcome::Refused(Refusal::KeyReused) => Kind::KeyReused,
         // Named by field where corrections are made.
         ChangeOutcome::Refused(Refusal::Correction(_)) => Kind::Invalid,
+        // Told where replays are asked for.
+        ChangeOutcome::Refused(Refusal::Replay(_)) => Kind::Internal,
     };
     Err(kind.into())
 }

@@ -10,7 +10,10 @@ use futures::future::LocalBoxFuture;
 use super::access::{Reach, Scope};
 use super::call::Call;
 use super::document::Operation;
-use super::{accounts, corrections, decks, health, invoices, operator_costs, pages, pricing, pricing_questions, usage};
+use super::{
+    accounts, corrections, decks, health, invoices, margins, operator_costs, pages, pricing, pricing_questions,
+    quarantine, usage,
+};
 use crate::http::problem::Problem;
 use crate::services::{Services, Store};
 
@@ -67,6 +70,11 @@ pub(crate) fn table<S: Store>() -> Vec<Route<S>> {
         row(patch.clone(), "/v1/admin/pricing/{id}", Guarded(BillingAdmin, Platform, |call| Box::pin(pricing::change(call))), pricing::changing),
         row(delete.clone(), "/v1/admin/pricing/{id}", Guarded(BillingAdmin, Platform, |call| Box::pin(pricing::end(call))), pricing::ending),
 
+        row(get.clone(), quarantine::PATH, Guarded(BillingAdmin, Platform, |call| Box::pin(quarantine::list(call))), quarantine::listing),
+        row(get.clone(), "/v1/admin/pricing/quarantine/{id}", Guarded(BillingAdmin, Platform, |call| Box::pin(quarantine::show(call))), quarantine::showing),
+        row(post.clone(), "/v1/admin/pricing/quarantine/{id}/replay", Guarded(BillingAdmin, Platform, |call| Box::pin(quarantine::replay(call))), quarantine::replaying),
+        row(post.clone(), "/v1/admin/pricing/quarantine/{id}/discard", Guarded(BillingAdmin, Platform, |call| Box::pin(quarantine::discard(call))), quarantine::discarding),
+
         row(get.clone(), accounts::PATH, Guarded(BillingAdmin, Platform, |call| Box::pin(accounts::list(call))), accounts::listing),
         row(get.clone(), "/v1/admin/pricing/accounts/{id}", Guarded(BillingAdmin, Platform, |call| Box::pin(accounts::show(call))), accounts::showing),
         row(patch.clone(), "/v1/admin/pricing/accounts/{id}", Guarded(BillingAdmin, Platform, |call| Box::pin(accounts::change(call))), accounts::changing),
@@ -76,6 +84,7 @@ pub(crate) fn table<S: Store>() -> Vec<Route<S>> {
         row(post.clone(), "/v1/admin/operator-costs/import", Guarded(BillingAdmin, Platform, |call| Box::pin(decks::import_costs(call))), decks::importing_costs),
         row(get.clone(), "/v1/admin/operator-costs/export", Guarded(BillingAdmin, Platform, |call| Box::pin(decks::export_costs(call))), decks::exporting_costs),
 
+        row(get.clone(), margins::PATH, Guarded(BillingAdmin, Platform, |call| Box::pin(margins::list(call))), margins::listing),
         row(get.clone(), "/v1/admin/operator-costs", Guarded(BillingAdmin, Platform, |call| Box::pin(operator_costs::list(call))), operator_costs::listing),
         row(post, "/v1/admin/operator-costs", Guarded(BillingAdmin, Platform, |call| Box::pin(operator_costs::create(call))), operator_costs::creating),
         row(get, "/v1/admin/operator-costs/{id}", Guarded(BillingAdmin, Platform, |call| Box::pin(operator_costs::show(call))), operator_costs::showing),
@@ -87,13 +96,13 @@ pub(crate) fn table<S: Store>() -> Vec<Route<S>> {
 
 /// The table as text, a line for each route.
 pub(crate) fn print<S: Store>(table: &[Route<S>]) -> String {
-    let mut text = format!("{:<7} {:<35} {:<17} REACH\n", "METHOD", "PATH", "SCOPE");
+    let mut text = format!("{:<7} {:<41} {:<17} REACH\n", "METHOD", "PATH", "SCOPE");
     for route in table {
         let (scope, reach) = match &route.access {
             Access::Open(_) => ("-", "everyone".to_owned()),
             Access::Guarded(scope, reach, _) => (scope.name(), reach.to_string()),
         };
-        let _ = writeln!(text, "{:<7} {:<35} {scope:<17} {reach}", route.method.as_str(), route.path);
+        let _ = writeln!(text, "{:<7} {:<41} {scope:<17} {reach}", route.method.as_str(), route.path);
     }
     text
 }

@@ -1,4 +1,4 @@
-//! What prices and operator costs have in common, as requests give it: direction and days.
+//! What several resources have in common, as requests give it: direction and days.
 
 use billing_domain::usage::Direction;
 use billing_domain::{Day, DayRange};
@@ -33,6 +33,24 @@ pub(super) fn days_of_next(fields: &mut Fields, old: DayRange, today: Day) -> Re
         return Err(Kind::Ended.into());
     }
     Ok(range(fields, from, to))
+}
+
+/// The days that a question is about, `from` and `to`: both, or neither, which is this month until today.
+pub(super) fn days_asked(query: &mut Fields, today: Day) -> Option<DayRange> {
+    let (has_from, has_to) = (query.has("from"), query.has("to"));
+    let (from, to) = (query.optional("from", day), query.optional("to", day));
+    if has_from != has_to {
+        query.refuse(if has_from { "to" } else { "from" }, "is required: from and to are given together or not at all");
+        return None;
+    }
+    let (from, to) = if has_from { (from?, to?) } else { (today.month().first_day(), today) };
+    match DayRange::inclusive(from, Some(to)) {
+        Ok(days) => Some(days),
+        Err(_) => {
+            query.refuse("to", "is not before from");
+            None
+        }
+    }
 }
 
 fn range(fields: &mut Fields, from: Day, to: Option<Day>) -> Option<DayRange> {

@@ -543,3 +543,34 @@ async fn a_dry_run_tells_what_a_void_would_do_and_does_nothing() {
         assert_eq!((reply.status, reply.problem()), expected, "{query} {body}: {}", reply.text);
     }
 }
+
+#[actix_web::test]
+async fn the_list_as_a_file_has_every_invoice_that_its_reader_may_see() {
+    let world = World::new().await;
+    for number in 1..=60 {
+        put(&world, issued(number, "2026-09"));
+    }
+    put(&world, draft(61, "2026-10"));
+    let ask = Ask::get(LIST).header("Accept", "text/csv");
+    for (ask, lines, last) in [
+        (ask.clone().customer(ACCOUNT), 61, format!("{},INV-2026-000001", id(1))),
+        (ask.clone().staff(), 62, format!("{},INV-2026-000001", id(1))),
+        (Ask::get(&format!("{LIST}?status=DRAFT")).header("Accept", "text/csv").staff(), 2, format!("{},", id(61))),
+    ] {
+        let reply = world.send(&ask).await;
+        assert_eq!((reply.status, reply.text.lines().count()), (200, lines), "{}", reply.text);
+        let rest = ",800,1000,12.50,12.50,USD,";
+        let row = reply.text.lines().last().unwrap();
+        assert!(row.starts_with(&format!("{last},{ACCOUNT},2026-")) && row.contains(rest), "{row}");
+        assert_eq!(reply.header("Content-Disposition"), Some("attachment; filename=\"invoices.csv\""));
+    }
+    let noted: Vec<_> = world.memory.noted_reads().into_iter().map(|read| (read.account, read.what)).collect();
+    assert_eq!(noted, [(None, "invoices"), (None, "invoices")], "staff read every account's");
+    for query in ["limit=1", "cursor=x"] {
+        let reply = world.send(&Ask::get(&format!("{LIST}?{query}")).header("Accept", "text/csv").staff()).await;
+        assert_eq!(reply.status, 422, "{query}");
+    }
+    // Whoever does not prefer it gets JSON.
+    let json = world.send(&Ask::get(LIST).header("Accept", "text/csv;q=0.1, application/json").staff()).await;
+    assert_eq!((json.header("Content-Type"), json.header("Vary")), (Some("application/json"), Some("Accept")));
+}

@@ -130,6 +130,12 @@ async fn documented_parameters_and_bodies_are_accepted() {
             let example = super::bodies::with(example.clone(), &of);
             let reply = world.send(&Ask::new(&method, &path).staff().json(&example)).await;
             assert_eq!(reply.status, 201, "{}", reply.text);
+        } else if path.contains("/quarantine/") && method == "POST" {
+            super::quarantine::put_open(&world, 1);
+            let path = path.replace("{id}", "1");
+            let reply = world.send(&Ask::new(&method, &path).staff().json(example)).await;
+            assert!(documented(operation).contains(&reply.status), "{}", reply.text);
+            assert!(reply.status < 300, "{}", reply.text);
         } else if method == "POST" {
             let reply = world.send(&Ask::new(&method, &path).staff().json(example)).await;
             assert_eq!(reply.status, 201, "{}", reply.text);
@@ -140,6 +146,11 @@ async fn documented_parameters_and_bodies_are_accepted() {
             assert_eq!(reply.status, 200, "{}", reply.text);
         }
     }
+}
+
+/// The statuses that an operation may answer.
+fn documented(operation: &Value) -> Vec<u16> {
+    operation["responses"].as_object().unwrap().keys().map(|status| status.parse().unwrap()).collect()
 }
 
 #[actix_web::test]
@@ -160,6 +171,8 @@ fn the_printed_table_has_a_line_for_each_route() {
     let text = crate::routes::print(&table::<Memory>());
     assert_eq!(text.lines().count(), table::<Memory>().len() + 1);
     assert!(
-        text.contains("GET     /v1/billing/usage                   billing:read      account.* own, platform.* any")
+        text.contains(
+            "GET     /v1/billing/usage                         billing:read      account.* own, platform.* any"
+        )
     );
 }

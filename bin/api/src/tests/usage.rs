@@ -146,3 +146,29 @@ async fn parameters_are_checked_one_by_one() {
         assert_eq!(reply.pointers(), expected, "{query}: {}", reply.text);
     }
 }
+
+#[actix_web::test]
+async fn the_file_shows_what_its_reader_may_see() {
+    let world = World::new().await;
+    put_usage(&world, ACCOUNT, TENANT);
+    let uri = format!("/v1/billing/usage?from=2026-10-01&to=2026-10-02&operatorId=op-20&accountId={ACCOUNT}");
+    let ask = Ask::get(&uri).header("Accept", "text/csv");
+    let line = |rest: &str| format!("{ACCOUNT},{rest}\r\n");
+    let head = "accountId,currency,period,messageCount,segmentCount,totalCustomerPrice";
+    let rows = [
+        ("USD,2026-10-01,3,6,0.037500", "0.018750,0.018750"),
+        ("USD,2026-10-02,0,0,0.000000", "0.000000,0.000000"),
+        ("AFN,2026-10-01,10,20,5.000000", "2.500000,2.500000"),
+        ("AFN,2026-10-02,0,0,0.000000", "0.000000,0.000000"),
+    ];
+    let reply = world.send(&ask.clone().customer(ACCOUNT)).await;
+    let expected: String = rows.iter().map(|(row, _)| line(row)).collect();
+    assert_eq!((reply.status, reply.text), (200, format!("{head}\r\n{expected}")));
+    let name = reply.headers.get("Content-Disposition").map(|value| value.to_str().unwrap());
+    assert_eq!(name, Some("attachment; filename=\"usage-2026-10-01-2026-10-02.csv\""));
+    assert_eq!(reply.headers.get("Vary").map(|value| value.to_str().unwrap()), Some("Accept"));
+    let staff = world.send(&ask.claims(&json!({"account_id": null, "roles": ["platform.finance"]}))).await;
+    let expected: String = rows.iter().map(|(row, cost)| line(&format!("{row},{cost}"))).collect();
+    assert_eq!(staff.text, format!("{head},totalOperatorCost,margin\r\n{expected}"));
+    assert_eq!(world.memory.noted_reads().len(), 1);
+}

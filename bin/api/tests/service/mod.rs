@@ -1,4 +1,5 @@
 //! The API as a process of its own on real servers, with an issuer whose tokens it believes.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::expect_used, clippy::panic, reason = "what a test cannot do without, it says so and ends")]
 
 use std::path::PathBuf;

@@ -3,10 +3,11 @@
 use std::io::Write as _;
 
 use billing_domain::ports::{
-    DiscardOutcome, HeldMessage, KeptBytes, Quarantine as _, QuarantineFilter, ReplayedAs, Resolution,
+    ChangeOutcome, HeldMessage, HeldState, KeptBytes, Quarantine as _, QuarantineAdmin as _, QuarantineFilter, Refusal,
+    ReplayOutcome, ReplayTerms, ReplayedAs, Resolution,
 };
 use billing_domain::usage::{QuarantineReason, redacted};
-use billing_domain::use_cases::{ReplayOutcome, ReplayTerms, Replayer};
+use billing_domain::use_cases::Replayer;
 use billing_nats::decode_stored;
 use serde::Serialize;
 use serde_json::json;
@@ -33,7 +34,8 @@ fn wanted(filter: &Filter, with_resolved: bool) -> QuarantineFilter {
         reason: filter.reason,
         account: filter.account,
         since: filter.since.map(|day| day.start()),
-        with_resolved,
+        until: None,
+        state: (!with_resolved).then_some(HeldState::Open),
     }
 }
 
@@ -138,7 +140,8 @@ async fn replay(
     let (mut after, mut batch) = (None, ids.to_vec());
     loop {
         if let Some(reason) = reason {
-            let filter = QuarantineFilter { reason: Some(reason), ..QuarantineFilter::default() };
+            let state = Some(HeldState::Open);
+            let filter = QuarantineFilter { reason: Some(reason), state, ..QuarantineFilter::default() };
             let page = session.postgres.list_held(&filter, after, PAGE, &session.action).await?;
             after = page.next;
             batch = page.rows.iter().map(|held| held.id).collect();
@@ -173,11 +176,11 @@ async fn discard(session: &Session, ids: &[i64], note: &str) -> anyhow::Result<b
     let mut all = true;
     for id in ids {
         let outcome = session.postgres.discard_held(*id, note, &session.action).await?;
-        all &= outcome == DiscardOutcome::Discarded;
+        all &= matches!(outcome, ChangeOutcome::Done(_));
         let (result, line) = match outcome {
-            DiscardOutcome::Discarded => ("discarded", "discarded; it stays counted as quarantined"),
-            DiscardOutcome::NotFound => ("notFound", "there is no such message"),
-            DiscardOutcome::Resolved => ("resolved", "it was replayed or discarded before"),
+            ChangeOutcome::Done(_) => ("discarded", "discarded; it stays counted as quarantined"),
+            ChangeOutcome::Refused(Refusal::NotFound) => ("notFound", "there is no such message"),
+            ChangeOutcome::Refused(_) => ("resolved", "it was replayed or discarded before"),
         };
         tell(session, *id, result, line)?;
     }

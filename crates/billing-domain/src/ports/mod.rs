@@ -48,8 +48,9 @@ pub use pricing_reader::{
 };
 pub use proofs::{InvoiceAudit, InvoiceProofs, UsageExport, UsageRows};
 pub use quarantine::{
-    DiscardOutcome, HeldMessage, HeldPage, KeptBytes, Quarantine, QuarantineFilter, ReplayedAs, Resolution,
+    HeldDetails, HeldMessage, HeldPage, HeldState, KEPT_BYTES_MAX, KeptBytes, Quarantine, QuarantineAdmin,
+    QuarantineFilter, ReplayEnd, ReplayError, ReplayOutcome, ReplayRequest, ReplayTerms, ReplayedAs, Resolution,
 };
 pub use retention::{Purged, Retention, RetentionLimits};
 pub use stream_gaps::{StreamCheck, StreamFloor, StreamGap, StreamWatch};
-pub use usage_reader::{AccountProfile, UsageAnswer, UsageReader};
+pub use usage_reader::{AccountProfile, MarginPage, UsageAnswer, UsageReader};

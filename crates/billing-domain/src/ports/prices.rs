@@ -10,7 +10,7 @@ use crate::usage::Direction;
 use crate::{AccountId, CostId, Currency, Day, DayRange, Micros, OperatorCost, OperatorId, Price, PriceBook, PriceId};
 use crate::{TenantId, Tier};
 
-use super::PortError;
+use super::{PortError, ReplayError};
 
 /// The current version of the price book, and the hash of its snapshot if one was taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -127,6 +127,8 @@ pub enum Refusal {
     KeyReused,
     /// A correction that does not fit its price.
     Correction(CorrectionError),
+    /// A quarantined message that cannot be replayed.
+    Replay(ReplayError),
 }
 
 /// What became of a change.

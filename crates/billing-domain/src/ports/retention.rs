@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::usage::claims_end;
 
 use super::PortError;
+use super::quarantine::KEPT_TIME_MAX;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -32,7 +33,8 @@ impl RetentionLimits {
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
         let days = |count: i32| now.checked_sub(DAY * count).unwrap_or(Timestamp::MIN);
-        Self { now, claims: claims_end(now), raw: days(30), outbox: days(30), keys: days(1) }
+        let raw = now.checked_sub(KEPT_TIME_MAX).unwrap_or(Timestamp::MIN);
+        Self { now, claims: claims_end(now), raw, outbox: days(30), keys: days(1) }
     }
 }
 

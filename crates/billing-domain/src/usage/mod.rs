@@ -5,6 +5,7 @@ mod bucket;
 mod claim;
 mod event;
 mod intake;
+mod margin;
 mod redaction;
 mod report;
 
@@ -15,6 +16,9 @@ pub use event::{Direction, DlrStatus, Receipt, ReportedUsage, SegmentCount, Segm
 pub use intake::{
     Admitted, IntakeError, QuarantineReason, QuarantinedMessage, RatedUsage, UnratedReason, UnratedUsage, UsageBatch,
     admit, check_age, claims_end, observation,
+};
+pub use margin::{
+    MarginGrouping, MarginKey, MarginPlace, MarginQuestion, MarginRate, MarginRow, MarginSums, MarginTotal, UsagePart,
 };
 pub use redaction::redacted;
 pub use report::{Granularity, Period, ReportError, UsageCell, UsageFigures, UsageQuestion, UsageReport, summarise};

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 /// Shown at most, in bytes of the text shown.
 const SHOWN_BYTES_MAX: usize = 4 * 1024;
+/// More of the bytes is not looked at: a character of at most four bytes shows at least one.
+const READ_BYTES_MAX: usize = 5 * SHOWN_BYTES_MAX;
 /// A row of so many digits may be a phone number.
 const DIGITS_MIN: usize = 7;
 
@@ -14,7 +16,7 @@ const DIGITS_MIN: usize = 7;
 pub fn redacted(raw: &[u8]) -> String {
     let mut shown = String::new();
     let mut digits = String::new();
-    for chunk in raw.utf8_chunks() {
+    for chunk in raw[..raw.len().min(READ_BYTES_MAX)].utf8_chunks() {
         for character in chunk.valid().chars() {
             if character.is_numeric() {
                 digits.push(character);
@@ -83,6 +85,9 @@ mod tests {
             ("a".repeat(4097), 4096 + '…'.len_utf8()),
             (format!("{}{}", "a".repeat(4093), "9".repeat(100)), 4096 + '…'.len_utf8()),
             ("é".repeat(600_000), 4096 + '…'.len_utf8()),
+            // Four bytes each: the widest that show but one.
+            ("𝟗".repeat(600_000), 4096 + '…'.len_utf8()),
+            ("𝟗".repeat(4096), 4096),
         ] {
             let shown = redacted(raw.as_bytes());
             assert_eq!(shown.len(), expected_bytes);

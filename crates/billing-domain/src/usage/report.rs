@@ -10,7 +10,7 @@ use crate::{AccountId, Currency, Day, DayRange, MoneyError, Month, OperatorId, T
 use super::bucket::BucketSums;
 
 /// The longest range by day or month: 13 months and the days around them.
-const DAYS_MAX: i32 = 400;
+pub(super) const DAYS_MAX: i32 = 400;
 /// The longest range by hour.
 const HOURLY_DAYS_MAX: i32 = 31;
 
@@ -77,9 +77,14 @@ impl UsageQuestion {
     /// [`ReportError::TooLong`].
     pub fn check(&self) -> Result<(), ReportError> {
         let days_max = if self.granularity == Granularity::Hour { HOURLY_DAYS_MAX } else { DAYS_MAX };
-        let asked = self.days.until().map_or(i32::MAX, |until| until.epoch_days() - self.days.from().epoch_days());
-        if asked > days_max { Err(ReportError::TooLong(days_max)) } else { Ok(()) }
+        check_length(self.days, days_max)
     }
+}
+
+/// Refuses a range of more than so many days.
+pub(super) fn check_length(days: DayRange, days_max: i32) -> Result<(), ReportError> {
+    let asked = days.until().map_or(i32::MAX, |until| until.epoch_days() - days.from().epoch_days());
+    if asked > days_max { Err(ReportError::TooLong(days_max)) } else { Ok(()) }
 }
 
 /// Sums of one currency and period, as the store holds them; several may fall into one period.

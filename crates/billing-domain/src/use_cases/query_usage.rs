@@ -1,8 +1,8 @@
-//! Answering a usage question.
+//! Answering a question about usage, or about what it earns.
 
 use crate::MoneyError;
-use crate::ports::{PortError, UsageReader};
-use crate::usage::{ReportError, UsageQuestion, UsageReport, summarise};
+use crate::ports::{MarginPage, PortError, UsageReader};
+use crate::usage::{MarginPlace, MarginQuestion, ReportError, UsageQuestion, UsageReport, summarise};
 
 /// Why a usage question has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -28,4 +28,18 @@ pub async fn query_usage(reader: &impl UsageReader, question: &UsageQuestion) ->
     let currencies = summarise(question, answer.account.map(|account| account.currency), &answer.cells)?;
     let (question, is_known) = (question.clone(), answer.account.is_some());
     Ok(UsageReport { question, is_known, as_of: answer.as_of, currencies })
+}
+
+/// What usage earns, those groups first that lose most, after `after`.
+///
+/// # Errors
+/// [`QueryError`].
+pub async fn query_margins(
+    reader: &impl UsageReader,
+    question: &MarginQuestion,
+    after: Option<&MarginPlace>,
+    limit: u32,
+) -> Result<MarginPage, QueryError> {
+    question.check()?;
+    Ok(reader.margins(question, after, limit).await?)
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::ports::{
     Accounts, AdminAction, HeldMessage, KeptBytes, PortError, PriceBookStore, Quarantine, RecordOutcome, Recorded,
-    ReplayedAs, UsageLedger,
+    ReplayEnd, ReplayError, ReplayOutcome, ReplayTerms, ReplayedAs, UsageLedger,
 };
 use crate::usage::{
     AccountDirectory, Admitted, Fingerprint, QuarantineReason, RatedUsage, ReportedUsage, UnratedUsage, UsageBatch,
@@ -19,46 +19,8 @@ use super::Unreadable;
 
 /// Prices or accounts may change so often while one message is replayed.
 const ATTEMPTS_MAX: u32 = 20;
-
-/// What may be decided for a message that its bytes alone do not say.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct ReplayTerms {
-    /// The tenant that its header should have named. The header is not kept, so a `tenant_mismatch` needs it.
-    pub tenant: Option<TenantId>,
-    /// Take usage of up to 14 months ago. So long its claim stands, and tells it from usage that was recorded in time.
-    pub allow_old: bool,
-}
-
-/// Why a message could not be tried.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum ReplayError {
-    /// No such message.
-    #[error("there is no such message")]
-    NotFound,
-    /// It was replayed or discarded before.
-    #[error("it was replayed or discarded before")]
-    Resolved,
-    /// Only its beginning was kept.
-    #[error("only its first mebibyte was kept")]
-    Cut,
-    /// Its bytes were kept for 30 days.
-    #[error("its bytes are kept no longer")]
-    Gone,
-    /// Nobody has said whose it is.
-    #[error("its header named another tenant and is not kept: say which tenant it belongs to")]
-    TenantNeeded,
-}
-
-/// What a replay came to.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum ReplayOutcome {
-    /// It is no longer quarantined.
-    Became(ReplayedAs),
-    /// It was tried, and stays for this reason.
-    Stays(QuarantineReason, String),
-    /// It was not tried.
-    Refused(ReplayError),
-}
+/// Requests that are carried out at a time.
+const REQUESTS_MAX: u32 = 100;
 
 /// Replays messages, one at a time, by the prices and accounts of the moment.
 pub struct Replayer<'a, S, D> {
@@ -178,6 +140,39 @@ where
         }
         batch
     }
+}
+
+/// Carries out the replays that staff have asked for, oldest first; what became of how many messages. Each is theirs in the
+/// audit log. Cut off in between, a request still waits, and its message is told to have been replayed before.
+///
+/// # Errors
+/// When the store fails: what is left waits. A failure that will not pass ends the request and lets the others go on.
+pub async fn replay_requested<S, D>(store: &S, decode: D, now: Timestamp) -> Result<u64, PortError>
+where
+    S: Quarantine + UsageLedger + PriceBookStore + Accounts,
+    D: Fn(Option<TenantId>, &[u8]) -> Result<ReportedUsage, Unreadable>,
+{
+    let requests = store.waiting_replays(REQUESTS_MAX).await?;
+    if requests.is_empty() {
+        return Ok(0);
+    }
+    let mut replayer = Replayer::new(store, decode).await?;
+    let (mut replayed, mut failed) = (0, None);
+    for request in requests {
+        let (actor, trace_id) = (request.by, request.trace_id);
+        let action = AdminAction { actor, tenant: None, trace_id, at: now, idempotency: None };
+        let end = match replayer.replay(request.message, request.terms, &action).await {
+            Ok(outcome) => ReplayEnd::from(outcome),
+            Err(error) if error.retryable => return Err(error),
+            Err(error) => {
+                failed = Some(error);
+                ReplayEnd::Refused("it could not be replayed: the log of ingest says why".into())
+            }
+        };
+        replayed += u64::from(matches!(end, ReplayEnd::Became(_)));
+        store.end_replay(request.id, &end, now).await?;
+    }
+    failed.map_or(Ok(replayed), Err)
 }
 
 /// The instant at which a message's age is judged. What was in time when it came stays in time, and what came too soon

@@ -1,16 +1,14 @@
 //! What a batch leaves beside the events: second publications, and messages for a person to look at.
 
 use billing_domain::AccountId;
-use billing_domain::usage::QuarantinedMessage;
+use billing_domain::ports::KEPT_BYTES_MAX;
+use billing_domain::usage::{QuarantinedMessage, redacted};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::claims::{Claimant, sequence};
 use crate::session::Session;
 use crate::transaction::Failure;
-
-/// The most that is kept of a quarantined message.
-const RAW_BYTES_MAX: usize = 1 << 20;
 
 /// A second publication of a message that stands.
 pub(super) struct Duplicate {
@@ -43,17 +41,18 @@ pub(super) async fn quarantine(session: &Session, messages: &[QuarantinedMessage
         return Ok(());
     }
     let insert = "INSERT INTO billing.quarantined_messages
-                (stream_sequence, published_at, reason, detail, account_id, raw, raw_bytes)
+                (stream_sequence, published_at, reason, detail, account_id, raw, raw_bytes, redacted)
             SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::uuid[], $6::bytea[],
-                $7::bigint[])
+                $7::bigint[], $8::text[])
             ON CONFLICT DO NOTHING";
     let sequences = messages.iter().map(|message| sequence(message.receipt)).collect::<Result<Vec<i64>, _>>()?;
     let published: Vec<Timestamp> = messages.iter().map(|m| m.receipt.published_at).collect();
     let reasons: Vec<&str> = messages.iter().map(|m| m.reason.name()).collect();
     let details: Vec<&str> = messages.iter().map(|m| m.detail.as_str()).collect();
     let accounts: Vec<Option<Uuid>> = messages.iter().map(|m| m.account.map(|account| account.0)).collect();
-    let raw: Vec<&[u8]> = messages.iter().map(|m| &m.raw[..m.raw.len().min(RAW_BYTES_MAX)]).collect();
+    let raw: Vec<&[u8]> = messages.iter().map(|m| &m.raw[..m.raw.len().min(KEPT_BYTES_MAX)]).collect();
     let sizes: Vec<i64> = messages.iter().map(|m| i64::try_from(m.raw.len()).unwrap_or(i64::MAX)).collect();
-    session.execute(insert, &[&sequences, &published, &reasons, &details, &accounts, &raw, &sizes]).await?;
+    let shown: Vec<String> = messages.iter().map(|m| redacted(m.raw)).collect();
+    session.execute(insert, &[&sequences, &published, &reasons, &details, &accounts, &raw, &sizes, &shown]).await?;
     Ok(())
 }

@@ -38,8 +38,9 @@ impl Transaction for RefuseWaiting<'_> {
                 FROM taken
             )
             INSERT INTO billing.quarantined_messages
-                (stream_sequence, published_at, reason, detail, account_id, raw, raw_bytes)
-            SELECT stream_sequence, published_at, $2, $3, account_id, raw, octet_length(raw) FROM kept
+                (stream_sequence, published_at, reason, detail, account_id, raw, raw_bytes, redacted)
+            SELECT stream_sequence, published_at, $2, $3, account_id, raw, octet_length(raw),
+                regexp_replace(convert_from(raw, 'UTF8'), '[[:digit:]]{7,}', '*******', 'g') FROM kept
             ON CONFLICT DO NOTHING",
         )
         .bind::<Array<SqlUuid>, _>(self.messages.iter().map(|message| message.0).collect::<Vec<_>>())

@@ -1,24 +1,31 @@
-//! Quarantined messages as people look at them, and what becomes of them. They are put there by the ledger.
+//! Quarantined messages as people look at them, and what becomes of them. They are put there by the ledger. What staff do
+//! here needs no right to a message's bytes.
 
+mod request;
 mod resolve;
 mod rows;
 
 use billing_domain::ports::{
-    AdminAction, DiscardOutcome, HeldMessage, HeldPage, KeptBytes, PortError, Quarantine, QuarantineFilter, ReplayedAs,
+    AdminAction, ChangeOutcome, HeldDetails, HeldMessage, HeldPage, HeldState, KeptBytes, PortError, Quarantine,
+    QuarantineAdmin, QuarantineFilter, ReplayEnd, ReplayRequest, ReplayTerms, ReplayedAs,
 };
 use billing_domain::usage::QuarantineReason;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::Postgres;
 use crate::audit::audit;
 use crate::columns;
+use crate::prices::outcome;
 use crate::transaction::{Failure, Transaction};
 
+use request::{EndReplay, RequestReplay, WaitingReplays};
 use resolve::{Discard, Keep, Settle};
-use rows::{COLUMNS, HeldRow, RawRow};
+use rows::{COLUMNS, DetailRow, HeldRow, RawRow};
 
-impl Quarantine for Postgres {
+impl QuarantineAdmin for Postgres {
     async fn list_held(
         &self,
         filter: &QuarantineFilter,
@@ -29,6 +36,35 @@ impl Quarantine for Postgres {
         Ok(self.write(&ListHeld { filter, after, limit, action }).await?)
     }
 
+    async fn knows_held(&self, id: i64) -> Result<bool, PortError> {
+        Ok(self.write(&FindHeld(id)).await?)
+    }
+
+    async fn show_held(&self, id: i64, action: &AdminAction) -> Result<Option<HeldDetails>, PortError> {
+        Ok(self.write(&ShowHeld { id, action }).await?)
+    }
+
+    async fn request_replay(
+        &self,
+        message: i64,
+        terms: ReplayTerms,
+        id: Uuid,
+        action: &AdminAction,
+    ) -> Result<ChangeOutcome<HeldDetails>, PortError> {
+        outcome(self.write(&RequestReplay { message, terms, id, action }).await)
+    }
+
+    async fn discard_held(
+        &self,
+        id: i64,
+        note: &str,
+        action: &AdminAction,
+    ) -> Result<ChangeOutcome<HeldDetails>, PortError> {
+        outcome(self.write(&Discard { id, note, action }).await)
+    }
+}
+
+impl Quarantine for Postgres {
     async fn open_held(
         &self,
         id: i64,
@@ -46,8 +82,12 @@ impl Quarantine for Postgres {
         Ok(self.write(&Keep { id, reason, detail }).await?)
     }
 
-    async fn discard_held(&self, id: i64, note: &str, action: &AdminAction) -> Result<DiscardOutcome, PortError> {
-        Ok(self.write(&Discard { id, note, action }).await?)
+    async fn waiting_replays(&self, limit: u32) -> Result<Vec<ReplayRequest>, PortError> {
+        Ok(self.write(&WaitingReplays(limit)).await?)
+    }
+
+    async fn end_replay(&self, id: Uuid, end: &ReplayEnd, at: Timestamp) -> Result<(), PortError> {
+        Ok(self.write(&EndReplay { id, end, at }).await?)
     }
 }
 
@@ -72,17 +112,23 @@ impl Transaction for ListHeld<'_> {
         if self.after.is_none() {
             audit(connection, self.action, Self::NAME, "quarantined messages", None).await?;
         }
-        // Spelt like the index of what is open, which then answers.
-        let open = if filter.with_resolved { "" } else { "AND replayed_at IS NULL AND discarded_at IS NULL" };
+        let of_state = match filter.state {
+            None => "",
+            // Spelt like the index of what is open, which then answers.
+            Some(HeldState::Open) => "AND replayed_at IS NULL AND discarded_at IS NULL",
+            Some(HeldState::Replayed) => "AND replayed_at IS NOT NULL",
+            Some(HeldState::Discarded) => "AND discarded_at IS NOT NULL",
+        };
         let mut rows: Vec<HeldRow> = diesel::sql_query(format!(
             "SELECT {COLUMNS} FROM billing.quarantined_messages
             WHERE ($1 IS NULL OR reason = $1) AND ($2 IS NULL OR account_id = $2)
-                AND ($3 IS NULL OR created_at >= $3) AND ($4 OR id > $5) {open}
-            ORDER BY id LIMIT $6"
+                AND ($3 IS NULL OR created_at >= $3) AND ($4 IS NULL OR created_at < $4) AND ($5 OR id > $6) {of_state}
+            ORDER BY id LIMIT $7"
         ))
         .bind::<Nullable<Text>, _>(filter.reason.map(QuarantineReason::name))
         .bind::<Nullable<SqlUuid>, _>(filter.account.map(|account| account.0))
         .bind::<Nullable<Timestamptz>, _>(filter.since.map(columns::instant))
+        .bind::<Nullable<Timestamptz>, _>(filter.until.map(columns::instant))
         .bind::<Bool, _>(self.after.is_none())
         .bind::<BigInt, _>(self.after.unwrap_or_default())
         .bind::<BigInt, _>(i64::from(self.limit) + 1)
@@ -95,6 +141,53 @@ impl Transaction for ListHeld<'_> {
         let next = rows.last().filter(|_| is_more).map(|last| last.id);
         Ok(HeldPage { rows, next })
     }
+}
+
+struct FindHeld(i64);
+
+impl Transaction for FindHeld {
+    const NAME: &'static str = "find_quarantined";
+    const READ_ONLY: bool = true;
+    type Output = bool;
+
+    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<bool, Failure> {
+        let found = diesel::sql_query("SELECT FROM billing.quarantined_messages WHERE id = $1")
+            .bind::<BigInt, _>(self.0)
+            .execute(connection)
+            .await?;
+        Ok(found > 0)
+    }
+}
+
+struct ShowHeld<'a> {
+    id: i64,
+    action: &'a AdminAction,
+}
+
+impl Transaction for ShowHeld<'_> {
+    const NAME: &'static str = "show_quarantined";
+    type Output = Option<HeldDetails>;
+
+    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Self::Output, Failure> {
+        let found = details(connection, self.id).await?;
+        // Nothing was shown of what is not there.
+        if found.is_some() {
+            audit(connection, self.action, Self::NAME, &subject(self.id), None).await?;
+        }
+        Ok(found)
+    }
+}
+
+/// A message with the replay that was last asked for.
+async fn details(connection: &mut AsyncPgConnection, id: i64) -> Result<Option<HeldDetails>, Failure> {
+    let rows: Vec<DetailRow> =
+        diesel::sql_query(format!("SELECT {COLUMNS}, redacted FROM billing.quarantined_messages WHERE id = $1"))
+            .bind::<BigInt, _>(id)
+            .load(connection)
+            .await?;
+    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let replay = request::latest(connection, id).await?;
+    Ok(Some(row.details(replay)?))
 }
 
 struct OpenHeld<'a> {

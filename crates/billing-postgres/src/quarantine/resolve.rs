@@ -1,15 +1,18 @@
 //! Closing a quarantined message, or noting why it stays open.
 
-use billing_domain::ports::{AdminAction, DiscardOutcome, ReplayedAs};
+use billing_domain::ports::{AdminAction, HeldDetails, Refusal, ReplayedAs, Resolution};
 use billing_domain::usage::QuarantineReason;
-use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use uuid::Uuid;
 
 use crate::audit::audit;
 use crate::columns;
+use crate::idempotency::claim_key;
 use crate::transaction::{Failure, Transaction};
 
-use super::subject;
+use super::request::lock;
+use super::{details, subject};
 
 /// Notes what a message became. The ledger has it already, so a discarding that came in between is undone: the audit
 /// log tells of both.
@@ -72,34 +75,21 @@ pub(super) struct Discard<'a> {
     pub(super) action: &'a AdminAction,
 }
 
-#[derive(diesel::QueryableByName)]
-struct Found {
-    #[diesel(sql_type = Bool)]
-    is_open: bool,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    discarded_at: Option<columns::Instant>,
-    #[diesel(sql_type = Nullable<Text>)]
-    resolved_by: Option<String>,
-}
-
 impl Transaction for Discard<'_> {
     const NAME: &'static str = "discard_quarantined";
-    type Output = DiscardOutcome;
+    type Output = HeldDetails;
 
-    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<DiscardOutcome, Failure> {
-        let at = columns::instant(self.action.at);
-        let found: Vec<Found> = diesel::sql_query(
-            "SELECT replayed_at IS NULL AND discarded_at IS NULL AS is_open, discarded_at, resolved_by
-            FROM billing.quarantined_messages WHERE id = $1 FOR UPDATE",
-        )
-        .bind::<BigInt, _>(self.id)
-        .load(connection)
-        .await?;
-        let [found] = found.as_slice() else { return Ok(DiscardOutcome::NotFound) };
-        if !found.is_open {
+    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<HeldDetails, Failure> {
+        let key = Uuid::from_u128(u128::from(self.id.unsigned_abs()));
+        let done_before = claim_key(connection, self.action, key).await?.is_some();
+        lock(connection, self.id).await?;
+        let found = details(connection, self.id).await?.ok_or(Failure::Refused(Refusal::NotFound))?;
+        let (actor, at) = (&self.action.actor, columns::instant(self.action.at));
+        if let Some((resolution, by, when)) = &found.message.resolved {
             // This very call may have landed before, and its answer been lost.
-            let is_mine = found.discarded_at == Some(at) && found.resolved_by.as_ref() == Some(&self.action.actor);
-            return Ok(if is_mine { DiscardOutcome::Discarded } else { DiscardOutcome::Resolved });
+            let is_mine =
+                by == actor && columns::instant(*when) == at && matches!(resolution, Resolution::Discarded(_));
+            return if done_before || is_mine { Ok(found) } else { Err(Failure::Refused(Refusal::Ended)) };
         }
         diesel::sql_query(
             "UPDATE billing.quarantined_messages SET discarded_at = $2, note = $3, resolved_by = $4 WHERE id = $1",
@@ -107,10 +97,10 @@ impl Transaction for Discard<'_> {
         .bind::<BigInt, _>(self.id)
         .bind::<Timestamptz, _>(at)
         .bind::<Text, _>(self.note)
-        .bind::<Text, _>(&self.action.actor)
+        .bind::<Text, _>(actor)
         .execute(connection)
         .await?;
         audit(connection, self.action, Self::NAME, &subject(self.id), Some(self.note)).await?;
-        Ok(DiscardOutcome::Discarded)
+        details(connection, self.id).await?.ok_or(Failure::Broken("a message is gone while it is discarded"))
     }
 }

@@ -1,7 +1,9 @@
 //! Rows of quarantined messages, read back.
 
 use billing_domain::AccountId;
-use billing_domain::ports::{HeldMessage, KeptBytes, ReplayedAs, Resolution};
+use billing_domain::ports::{
+    HeldDetails, HeldMessage, KEPT_BYTES_MAX, KeptBytes, ReplayRequest, ReplayedAs, Resolution,
+};
 use billing_domain::usage::{QuarantineReason, Receipt};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
@@ -11,8 +13,6 @@ use crate::columns::{self, Inconsistent, Table};
 use crate::transaction::Failure;
 
 const TABLE: Table = Table("quarantined_messages");
-/// More of a message is not kept: one of this size may have been larger.
-const RAW_BYTES_MAX: usize = 1 << 20;
 
 /// What is read of a row, but for its bytes.
 pub(super) const COLUMNS: &str = "id, stream_sequence, published_at, reason, detail, account_id, raw_bytes, \
@@ -46,6 +46,14 @@ pub(super) struct HeldRow {
     resolved_by: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     note: Option<String>,
+}
+
+#[derive(QueryableByName)]
+pub(super) struct DetailRow {
+    #[diesel(embed)]
+    message: HeldRow,
+    #[diesel(sql_type = Nullable<Text>)]
+    redacted: Option<String>,
 }
 
 #[derive(QueryableByName)]
@@ -86,12 +94,18 @@ impl HeldRow {
     }
 }
 
+impl DetailRow {
+    pub(super) fn details(self, replay: Option<ReplayRequest>) -> Result<HeldDetails, Inconsistent> {
+        Ok(HeldDetails { message: self.message.held()?, shown: self.redacted, replay })
+    }
+}
+
 impl RawRow {
     pub(super) fn open(self) -> Result<(HeldMessage, KeptBytes), Failure> {
         let held = self.message.held()?;
         let kept = match self.raw {
             None => KeptBytes::Gone,
-            Some(raw) if raw.len() < RAW_BYTES_MAX => KeptBytes::Whole(raw),
+            Some(raw) if raw.len() < KEPT_BYTES_MAX => KeptBytes::Whole(raw),
             Some(raw) => KeptBytes::Cut(raw),
         };
         Ok((held, kept))

@@ -29,3 +29,13 @@ async fn accounts() {
 async fn corrections() {
     contracts::corrections(fresh).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn margins() {
+    contracts::margins(fresh).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quarantine() {
+    contracts::quarantine(fresh).await;
+}

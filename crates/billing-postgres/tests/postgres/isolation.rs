@@ -108,6 +108,10 @@ async fn the_api_role_cannot_read_raw_messages_or_write_usage() {
     let api = login(&db).await;
     for statement in [
         "SELECT * FROM billing.quarantined_messages",
+        "SELECT raw FROM billing.quarantined_messages",
+        "UPDATE billing.quarantined_messages SET redacted = NULL",
+        "UPDATE billing.quarantined_messages SET replayed_at = now()",
+        "UPDATE billing.replay_requests SET outcome = NULL",
         "SELECT * FROM billing.message_keys",
         "SELECT * FROM billing.audit_log",
         "SELECT * FROM billing.billing_events_default",

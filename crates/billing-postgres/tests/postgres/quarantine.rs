@@ -3,13 +3,12 @@
 use crate::support::{TestDatabase, account, action, now, price, receipt, tenant, usage};
 use billing_domain::TenantId;
 use billing_domain::ports::{
-    Accounts, DiscardOutcome, KeptBytes, PriceAdmin, PriceBookStore, Quarantine, QuarantineFilter, ReplayedAs,
-    Resolution, UsageLedger,
+    Accounts, ChangeOutcome, HeldState, KeptBytes, PriceAdmin, PriceBookStore, Quarantine, QuarantineAdmin,
+    QuarantineFilter, Refusal, ReplayError, ReplayOutcome, ReplayTerms, ReplayedAs, Resolution, Retention,
+    RetentionLimits, UsageLedger,
 };
 use billing_domain::usage::{QuarantineReason, Receipt, ReportedUsage, SegmentCount};
-use billing_domain::use_cases::{
-    Delivery, ReplayError, ReplayOutcome, ReplayTerms, Replayer, Unreadable, prepare_batch,
-};
+use billing_domain::use_cases::{Delivery, Replayer, Unreadable, prepare_batch};
 use jiff::Timestamp;
 
 /// Received = recorded + duplicates + unrated + quarantined.
@@ -209,13 +208,17 @@ async fn a_discarded_message_is_closed_and_stays_counted() {
     let mut later = action("cli:bob");
     later.at = "2026-11-15T12:00:01Z".parse().unwrap();
     for (id, action, expected) in [
-        (id + 1, action("cli:bob"), DiscardOutcome::NotFound),
-        (id, action("cli:bob"), DiscardOutcome::Discarded),
+        (id + 1, action("cli:bob"), Some(Refusal::NotFound)),
+        (id, action("cli:bob"), None),
         // The answer was lost: the same call again.
-        (id, action("cli:bob"), DiscardOutcome::Discarded),
-        (id, later, DiscardOutcome::Resolved),
+        (id, action("cli:bob"), None),
+        (id, later, Some(Refusal::Ended)),
     ] {
-        assert_eq!(db.worker.discard_held(id, "a test message", &action).await.unwrap(), expected);
+        let refused = match db.worker.discard_held(id, "a test message", &action).await.unwrap() {
+            ChangeOutcome::Done(_) => None,
+            ChangeOutcome::Refused(refusal) => Some(refusal),
+        };
+        assert_eq!(refused, expected);
     }
     let says = Ok(usage(account(1), "2026-11-10T08:00:00Z").1);
     let replayed = replay(&db, id, says, ReplayTerms::default(), NOW).await;
@@ -238,14 +241,14 @@ async fn lists_are_filtered_paged_and_audited_once() {
     let (third, _) = hold(&db, Ok(usage(account(2), "2026-11-20T00:00:00Z").1)).await;
     let (closed, _) = hold(&db, malformed()).await;
     db.worker.discard_held(closed, "test", &action("cli:bob")).await.unwrap();
-    let all = QuarantineFilter::default;
+    let open = || QuarantineFilter { state: Some(HeldState::Open), ..QuarantineFilter::default() };
     let far = Some("2999-01-01T00:00:00Z".parse().unwrap());
     for (filter, expected) in [
-        (all(), vec![first, second, third]),
-        (QuarantineFilter { with_resolved: true, ..all() }, vec![first, second, third, closed]),
-        (QuarantineFilter { reason: Some(QuarantineReason::Future), ..all() }, vec![second, third]),
-        (QuarantineFilter { account: Some(account(2)), ..all() }, vec![third]),
-        (QuarantineFilter { since: far, ..all() }, vec![]),
+        (open(), vec![first, second, third]),
+        (QuarantineFilter { state: None, ..open() }, vec![first, second, third, closed]),
+        (QuarantineFilter { reason: Some(QuarantineReason::Future), ..open() }, vec![second, third]),
+        (QuarantineFilter { account: Some(account(2)), ..open() }, vec![third]),
+        (QuarantineFilter { since: far, ..open() }, vec![]),
     ] {
         for limit in [1, 2, 100] {
             let (mut after, mut found) = (None, Vec::new());
@@ -261,4 +264,41 @@ async fn lists_are_filtered_paged_and_audited_once() {
         }
     }
     assert_eq!(db.number("SELECT count(*) FROM billing.audit_log WHERE action = 'list_quarantined'").await, 15);
+}
+
+/// What staff do through the api is done with the api's rights, which are none to a message's bytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_be_shown_goes_when_the_bytes_go() {
+    let db = TestDatabase::create().await;
+    let raw = br#"{"to":"+93701234567"}"#;
+    let id = deliver(&db, now(), &[Delivery { receipt: receipt(), raw, content: malformed() }]).await;
+    let shown = async || db.api.show_held(id, &action("staff")).await.unwrap().unwrap().shown;
+    assert_eq!(shown().await.as_deref(), Some(r#"{"to":"+***********"}"#));
+    let far: Timestamp = "2999-01-01T00:00:00Z".parse().unwrap();
+    assert_eq!(db.worker.purge(&RetentionLimits::at(far)).await.unwrap().map(|purged| purged.raw), Some(1));
+    assert_eq!(shown().await, None);
+    let audited = "SELECT count(*) FROM billing.audit_log WHERE action = 'show_quarantined' AND actor = 'staff'";
+    assert_eq!(db.number(audited).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_requests_for_one_message_one_waits() {
+    let db = std::sync::Arc::new(TestDatabase::create().await);
+    let (id, _) = hold(&db, malformed()).await;
+    let requests: Vec<_> = (0..5)
+        .map(|_| {
+            let db = db.clone();
+            let (terms, request) = (ReplayTerms::default(), uuid::Uuid::new_v4());
+            tokio::spawn(async move { db.api.request_replay(id, terms, request, &action("staff")).await.unwrap() })
+        })
+        .collect();
+    let mut done = 0;
+    for request in requests {
+        match request.await.unwrap() {
+            ChangeOutcome::Done(_) => done += 1,
+            ChangeOutcome::Refused(refusal) => assert_eq!(refusal, Refusal::Replay(ReplayError::Waiting)),
+        }
+    }
+    assert_eq!((done, db.number("SELECT count(*) FROM billing.replay_requests").await), (1, 1));
+    assert_eq!(db.number("SELECT count(*) FROM billing.audit_log WHERE action = 'request_replay'").await, 1);
 }

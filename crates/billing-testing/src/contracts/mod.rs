@@ -16,7 +16,9 @@ mod cache;
 mod corrections;
 mod documents;
 mod ledger;
+mod margins;
 mod prices;
+mod quarantine;
 mod stage;
 mod waiting;
 
@@ -24,8 +26,8 @@ mod waiting;
 mod tests;
 
 use billing_domain::ports::{
-    AccountAdmin, Accounts, DocumentStore, PriceAdmin, PriceBookCache, PriceBookStore, PriceCorrections, UsageLedger,
-    UsageReader,
+    AccountAdmin, Accounts, DocumentStore, PriceAdmin, PriceBookCache, PriceBookStore, PriceCorrections, Quarantine,
+    QuarantineAdmin, UsageLedger, UsageReader,
 };
 
 use stage::Stage;
@@ -109,4 +111,25 @@ where
     corrections::a_preview_writes_nothing(&Stage(make().await)).await;
     corrections::a_correction_changes_no_rated_event(&Stage(make().await)).await;
     corrections::what_does_not_fit_its_price_is_refused(&Stage(make().await)).await;
+}
+
+/// `UsageReader::margins`: losses first, what has no known cost named, and pages that leave nothing out.
+pub async fn margins<S>(make: impl AsyncFn() -> Fresh<S>)
+where
+    S: UsageLedger + Accounts + PriceBookStore + PriceAdmin + UsageReader,
+{
+    margins::losses_come_first_and_what_has_no_cost_is_named(&Stage(make().await)).await;
+    margins::sums_are_those_of_usage_on_every_page(&Stage(make().await)).await;
+}
+
+/// `QuarantineAdmin` and `Quarantine`: staff see no bytes; a replay is asked for and carried out once; what is discarded is
+/// closed for good.
+pub async fn quarantine<S>(make: impl AsyncFn() -> Fresh<S>)
+where
+    S: UsageLedger + Accounts + PriceBookStore + PriceAdmin + UsageReader + QuarantineAdmin + Quarantine,
+{
+    quarantine::staff_see_what_is_held_and_no_bytes(&Stage(make().await)).await;
+    quarantine::a_replay_is_asked_for_and_carried_out_once(&Stage(make().await)).await;
+    quarantine::a_replay_that_mends_nothing_says_so(&Stage(make().await)).await;
+    quarantine::what_is_discarded_is_closed_for_good(&Stage(make().await)).await;
 }

@@ -18,6 +18,8 @@ enum Suite {
     Documents,
     Accounts,
     Corrections,
+    Margins,
+    Quarantine,
 }
 
 fn run(suite: Suite, make: impl Fn() -> Memory) {
@@ -29,6 +31,8 @@ fn run(suite: Suite, make: impl Fn() -> Memory) {
         Suite::Documents => block_on(documents(async || make())),
         Suite::Accounts => block_on(accounts(fresh)),
         Suite::Corrections => block_on(corrections(fresh)),
+        Suite::Margins => block_on(margins(fresh)),
+        Suite::Quarantine => block_on(quarantine(fresh)),
     }
 }
 
@@ -41,6 +45,8 @@ fn the_fakes_keep_every_contract() {
         Suite::Documents,
         Suite::Accounts,
         Suite::Corrections,
+        Suite::Margins,
+        Suite::Quarantine,
     ] {
         run(suite, Memory::default);
     }
@@ -61,6 +67,9 @@ fn a_broken_promise_is_found_out() {
         (Suite::Accounts, Flaw::LearnsEverything, "what is no news gives no version"),
         (Suite::Accounts, Flaw::TakesOtherTenants, "nor do staff move an account"),
         (Suite::Corrections, Flaw::WritesPreviews, "a preview writes nothing"),
+        (Suite::Margins, Flaw::TakesCostsForNothing, "what has no cost is named"),
+        (Suite::Quarantine, Flaw::ShowsBytes, "what could be a phone number is not shown"),
+        (Suite::Quarantine, Flaw::ReopensTheClosed, "what is discarded is closed for good"),
     ] {
         let outcome = catch_unwind(AssertUnwindSafe(|| run(suite, || Memory::flawed(flaw))));
         let said = outcome.expect_err("a broken promise ends the suite");

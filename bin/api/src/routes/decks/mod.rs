@@ -99,7 +99,7 @@ pub(crate) async fn export_prices<S: Store>(call: Call<S>) -> Result<HttpRespons
     }
     let shown = rows.iter().map(|price| &price.terms).filter(|terms| DeckPrice::fits_a_line(terms));
     let bytes = write::<DeckPrice>(shown.clone())?;
-    Ok(answer::csv("prices.csv", rows.len() - shown.count(), bytes))
+    Ok(answer::csv("prices.csv", Some(rows.len() - shown.count()), bytes))
 }
 
 /// The operator costs as a deck.
@@ -125,5 +125,5 @@ pub(crate) async fn export_costs<S: Store>(call: Call<S>) -> Result<HttpResponse
             break;
         }
     }
-    Ok(answer::csv("operator-costs.csv", 0, write::<CostTerms>(rows.iter())?))
+    Ok(answer::csv("operator-costs.csv", Some(0), write::<CostTerms>(rows.iter())?))
 }

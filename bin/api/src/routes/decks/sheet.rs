@@ -6,14 +6,13 @@ use std::fmt::Display;
 use billing_domain::pricing::deck::{DeckEntry, DeckLine};
 use csv::{ReaderBuilder, StringRecord, Terminator, WriterBuilder};
 
+use crate::http::csv::{marked, unmarked};
 use crate::http::problem::{FieldError, Kind, Place, Problem};
 
 /// Lines of a deck, without its header.
 const LINES_MAX: usize = 100_000;
 /// So many refused fields are listed; all are counted.
 const REFUSED_LISTED_MAX: usize = 1_000;
-/// What a spreadsheet takes for the beginning of a formula.
-const FORMULA: [char; 4] = ['=', '+', '-', '@'];
 
 /// A column of a deck.
 pub(super) struct Column {
@@ -269,17 +268,6 @@ fn malformed(line: u32, what: &str) -> Problem {
     Problem::with(Kind::Malformed, format!("the body is not a CSV file in UTF-8: line {line} {what}"))
 }
 
-/// With the apostrophe by which a spreadsheet knows text, where it would see a formula.
-fn marked(text: String) -> String {
-    if text.trim_start_matches('\'').starts_with(FORMULA) { format!("'{text}") } else { text }
-}
-
-/// Without that apostrophe.
-fn unmarked(text: &str) -> &str {
-    let bare = text.trim_start_matches('\'');
-    if bare.len() < text.len() && bare.starts_with(FORMULA) { &text[1..] } else { text }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -303,25 +291,6 @@ mod tests {
             (r#"a,"b"#, false),
         ] {
             assert_eq!(is_well_quoted(line), expected, "{line}");
-        }
-    }
-
-    #[test]
-    fn a_spreadsheet_sees_no_formula_and_nothing_is_lost() {
-        for (text, expected) in [
-            ("GROWTH", "GROWTH"),
-            ("=1+1", "'=1+1"),
-            ("+a", "'+a"),
-            ("-5", "'-5"),
-            ("@a", "'@a"),
-            ("'=a", "''=a"),
-            ("''=a", "'''=a"),
-            ("'a", "'a"),
-            ("'", "'"),
-            ("a=b", "a=b"),
-        ] {
-            let marked = marked(text.into());
-            assert_eq!((marked.as_str(), unmarked(&marked)), (expected, text));
         }
     }
 }

@@ -6,6 +6,7 @@ use super::body::VoidRequest;
 use super::download::{DOCUMENT_NAMES, DownloadView};
 use super::proof::{BucketSumsView, EventSumsView, LineProofView, LineSumsView, ProofView, ReceiptsView};
 use super::question::STATUSES;
+use super::sheet::COLUMNS;
 use super::usage_csv::HEADER;
 use super::view::{AdjustmentView, InvoiceList, InvoiceView, LineView, SummaryView, TaxView};
 use super::void_view::{ReissueView, ReleasedUsageView, VoidEffectView};
@@ -19,17 +20,27 @@ const PRICE: Uuid = Uuid::from_u128(0x0192_8c3e_0000_7000_8000_0000_0000_0001);
 
 /// `GET /v1/billing/invoices`.
 pub(crate) fn listing() -> Operation {
+    let csv = format!(
+        "{}\r\n{ID},INV-2026-000123,{ACCOUNT},2026-10-01,2026-10-31,800,1000,11.25,12.38,USD,FINALIZED,\
+         2026-11-01T00:05:12.345678Z\r\n",
+        COLUMNS.join(",")
+    );
     Operation::new("listInvoices", TAG, "Invoices, latest month first")
         .says(
             "Customers see what was issued to their own account, void invoices included, and never a draft. Staff see \
-             every account's invoices in every state; every such read is noted in the audit log.",
+             every account's invoices in every state; every such read is noted in the audit log. As CSV: every invoice, of \
+             any number; a transfer that breaks off is not complete.",
         )
         .parameter("accountId", uuid(), "Of this account; default: the token's own, for staff every account.")
         .parameter("status", text_of(&STATUSES.map(|(_, name)| name), "FINALIZED"), "In this state.")
         .parameter("from", day(), "For months whose first day is this day or later.")
         .parameter("to", day(), "For months whose first day is this day or earlier.")
         .paged()
-        .answers(200, "A page of invoices.", &InvoiceList { data: vec![summary()], next_cursor: None, total: 1 })
+        .answers_or_csv(
+            "A page of invoices.",
+            &InvoiceList { data: vec![summary()], next_cursor: None, total: 1 },
+            &csv,
+        )
         .refuses(&[Kind::Malformed, Kind::NotFound, Kind::Invalid])
 }
 

@@ -6,6 +6,7 @@ mod document;
 mod download;
 mod proof;
 mod question;
+mod sheet;
 mod usage_csv;
 mod view;
 mod void_view;
@@ -16,8 +17,8 @@ use billing_domain::ports::{ChangeOutcome, Refusal};
 use billing_domain::{InvoiceId, TenantId};
 
 use crate::auth::Caller;
-use crate::http::answer;
 use crate::http::problem::{Kind, Problem};
+use crate::http::{answer, csv};
 use crate::routes::call::Call;
 use crate::routes::list::flag;
 use crate::services::Store;
@@ -29,14 +30,25 @@ pub(crate) use usage_csv::export_usage;
 use view::{InvoiceList, InvoiceView, SummaryView};
 use void_view::VoidEffectView;
 
-/// A page of invoices, latest month first.
+/// A page of invoices, latest month first; or as CSV all of them.
 pub(crate) async fn list<S: Store>(call: Call<S>) -> Result<HttpResponse, Problem> {
-    let (filter, place) = question::read(&call)?;
+    let as_csv = csv::is_preferred(&call.request);
+    let (filter, place) = question::read(&call, as_csv)?;
     let (account, after, limit) = (filter.account, place.after, place.limit);
-    let page = call.services.run(async move |store: S| store.invoices(&filter, after, limit).await).await?;
+    let asked = filter.clone();
+    let page = call.services.run(async move |store: S| store.invoices(&asked, after, limit).await).await?;
     call.note_read(account, "invoices").await?;
+    if as_csv {
+        return sheet::of_list().answer(&call, (page.rows, page.next), move |store, after| {
+            let filter = filter.clone();
+            async move {
+                let page = store.invoices(&filter, Some(after), limit).await?;
+                Ok((page.rows, page.next))
+            }
+        });
+    }
     let (data, next_cursor) = (page.rows.iter().map(SummaryView::of).collect(), place.next(page.next));
-    answer::ok(&InvoiceList { data, next_cursor, total: page.total })
+    answer::ok(&InvoiceList { data, next_cursor, total: page.total }).map(answer::varied)
 }
 
 /// One invoice and what it is made of.
@@ -71,7 +83,9 @@ fn done<T>(outcome: ChangeOutcome<T>) -> Result<T, Problem> {
         ChangeOutcome::Refused(Refusal::NotFound) => Kind::NotFound,
         ChangeOutcome::Refused(Refusal::Ended) => Kind::NotVoidable,
         ChangeOutcome::Refused(Refusal::KeyReused) => Kind::KeyReused,
-        ChangeOutcome::Refused(Refusal::Overlap | Refusal::RatedUsage | Refusal::Correction(_)) => Kind::Internal,
+        ChangeOutcome::Refused(
+            Refusal::Overlap | Refusal::RatedUsage | Refusal::Correction(_) | Refusal::Replay(_),
+        ) => Kind::Internal,
     };
     Err(kind.into())
 }

@@ -21,7 +21,10 @@ pub(super) const STATUSES: [(InvoiceStatus, &str); 3] =
 ///
 /// # Errors
 /// 404 when a customer asks for another account; 422 for values that cannot be.
-pub(super) fn read<S: Store>(call: &Call<S>) -> Result<(InvoiceFilter, Place<(Month, InvoiceId)>), Problem> {
+pub(super) fn read<S: Store>(
+    call: &Call<S>,
+    is_whole: bool,
+) -> Result<(InvoiceFilter, Place<(Month, InvoiceId)>), Problem> {
     let mut query = call.query()?;
     let asked = query.optional("accountId", uuid).map(AccountId);
     let own = if call.caller.is_staff() {
@@ -33,7 +36,7 @@ pub(super) fn read<S: Store>(call: &Call<S>) -> Result<(InvoiceFilter, Place<(Mo
     if own.is_some_and(|(_, account)| asked.is_some_and(|asked| asked != account)) {
         return Err(Kind::NotFound.into());
     }
-    let place = Place::read(PATH, call, &mut query)?;
+    let place = if is_whole { Place::whole(PATH, call, &mut query) } else { Place::read(PATH, call, &mut query) }?;
     let filter = InvoiceFilter {
         tenant: own.map(|(tenant, _)| tenant),
         account: own.map(|(_, account)| account).or(asked),

@@ -1,18 +1,22 @@
 //! What the API's document says of usage.
 
 use super::question::GRANULARITIES;
+use super::sheet::COLUMNS;
 use super::view::example;
 use crate::http::problem::Kind;
 use crate::routes::document::{Operation, day, operator_id, text_of, uuid};
 
 /// `GET /v1/billing/usage`.
 pub(crate) fn document() -> Operation {
+    let csv =
+        format!("{}\r\n0192ab34-0000-4000-8000-000000000001,USD,2026-10-01,1000,1250,12.500000\r\n", COLUMNS.join(","));
     Operation::new("getUsage", "Usage", "Usage of an account")
         .says(
             "Messages, segments and amounts for every hour, day or month of a range, and their totals. \
              An account that used several currencies gets one object per currency under `currencies`. \
              Customers see their own account only, and neither `totalOperatorCost` nor `margin`. \
-             Staff may ask for any account; every such read is noted in the audit log.",
+             Staff may ask for any account; every such read is noted in the audit log. As CSV: a line for each currency and \
+             period; staff have two columns more.",
         )
         .parameter(
             "from",
@@ -23,6 +27,6 @@ pub(crate) fn document() -> Operation {
         .parameter("granularity", text_of(&GRANULARITIES.map(|(_, name)| name), "day"), "How finely; default `day`.")
         .parameter("operatorId", operator_id(), "Only what this operator carried.")
         .parameter("accountId", uuid(), "Whose usage; default: the token's account.")
-        .answers(200, "The usage.", &example())
+        .answers_or_csv("The usage.", &example(), &csv)
         .refuses(&[Kind::Malformed, Kind::NotFound, Kind::Invalid])
 }

@@ -2,13 +2,14 @@
 
 mod document;
 mod question;
+mod sheet;
 mod view;
 
 use actix_web::HttpResponse;
 use billing_domain::use_cases::{QueryError, query_usage};
 
-use crate::http::answer;
 use crate::http::problem::{FieldError, Kind, Place, Problem};
+use crate::http::{answer, csv};
 use crate::routes::call::Call;
 use crate::services::Store;
 
@@ -24,7 +25,11 @@ pub(crate) async fn show<S: Store>(call: Call<S>) -> Result<HttpResponse, Proble
         return Err(Kind::NotFound.into());
     }
     call.note_read(Some(report.question.account), "usage").await?;
-    answer::ok(&UsageView::of_report(&report, call.caller.is_staff()))
+    let staff = call.caller.is_staff();
+    if csv::is_preferred(&call.request) {
+        return sheet::answer(&report, staff);
+    }
+    answer::ok(&UsageView::of_report(&report, staff)).map(answer::varied)
 }
 
 impl From<QueryError> for Problem {

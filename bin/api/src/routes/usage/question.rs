@@ -1,11 +1,12 @@
 //! From query parameters and caller to a usage question: whose usage, which days, how finely.
 
 use billing_domain::usage::{Granularity, UsageQuestion};
-use billing_domain::{AccountId, Day, DayRange, OperatorId};
+use billing_domain::{AccountId, Day, OperatorId};
 
-use crate::http::fields::{Fields, day, one_of, uuid};
+use crate::http::fields::{Fields, one_of, uuid};
 use crate::http::problem::{Kind, Problem};
 use crate::routes::call::Call;
+use crate::routes::terms::days_asked;
 use crate::services::Store;
 
 /// Every granularity with its name on the wire.
@@ -19,7 +20,7 @@ pub(super) const GRANULARITIES: [(Granularity, &str); 3] =
 pub(super) fn read<S: Store>(call: &Call<S>) -> Result<UsageQuestion, Problem> {
     let mut query = call.query()?;
     let account = account(call, &mut query)?;
-    let days = days(&mut query, Day::of(call.now));
+    let days = days_asked(&mut query, Day::of(call.now));
     let granularity = query.optional("granularity", one_of(&GRANULARITIES)).unwrap_or_default();
     let operator = query.optional("operatorId", OperatorId::new);
     let tenant = if call.caller.is_staff() { None } else { call.caller.tenant };
@@ -42,22 +43,4 @@ fn account<S: Store>(call: &Call<S>, query: &mut Fields) -> Result<Option<Accoun
         return Err(Kind::NotFound.into());
     }
     Ok(asked)
-}
-
-/// Both days, or neither: then this month until today.
-fn days(query: &mut Fields, today: Day) -> Option<DayRange> {
-    let (has_from, has_to) = (query.has("from"), query.has("to"));
-    let (from, to) = (query.optional("from", day), query.optional("to", day));
-    if has_from != has_to {
-        query.refuse(if has_from { "to" } else { "from" }, "is required: from and to are given together or not at all");
-        return None;
-    }
-    let (from, to) = if has_from { (from?, to?) } else { (today.month().first_day(), today) };
-    match DayRange::inclusive(from, Some(to)) {
-        Ok(days) => Some(days),
-        Err(_) => {
-            query.refuse("to", "is not before from");
-            None
-        }
-    }
 }
