@@ -9,6 +9,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::Text;
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
 
 use crate::Postgres;
@@ -143,16 +144,22 @@ impl Postgres {
         }
     }
 
-    /// Runs a read-only transaction on the replica if it is fresh, else on the primary.
+    /// Runs a read-only transaction on the replica if it is fresh and has replayed what must be seen, else on the primary.
     pub(crate) async fn read<T: Transaction>(&self, work: &T) -> Result<T::Output, Ended> {
-        if let (Some(replica), Some(_)) = (&self.replica, self.freshness.complete_until()) {
+        Ok(self.read_dated(work).await?.0)
+    }
+
+    /// Likewise; if the replica answered, with the instant up to which it was complete, for its clock runs ahead of its
+    /// data.
+    pub(crate) async fn read_dated<T: Transaction>(&self, work: &T) -> Result<(T::Output, Option<Timestamp>), Ended> {
+        if let (Some(replica), Some(complete)) = (&self.replica, self.freshness.complete_until(self.seen)) {
             match run(replica, work).await {
                 // What is too much for the replica is too much for the primary, which has better to do.
                 Err(Ended::Failed(error)) if !is_too_slow(&error) => {}
-                ended => return ended,
+                ended => return ended.map(|output| (output, Some(complete))),
             }
         }
-        self.run_on_primary(work).await
+        Ok((self.run_on_primary(work).await?, None))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::proofs::ProvenInvoice;
 /// share what they remember.
 ///
 /// A fake of `UsageLedger`, `Accounts`, `PriceBookStore`, `PriceBookCache`, `PriceAdmin`, `DeckStore`,
-/// `PriceCorrections`, `PricingReader`, `AccountAdmin`, `UsageReader`, `InvoiceReader`, `InvoiceVoider`, `CreditNotes`,
+/// `PriceCorrections`, `PricingReader`, `AccountAdmin`, `UsageReader`, `ReadOwnWrites`, `InvoiceReader`, `InvoiceVoider`, `CreditNotes`,
 /// `InvoiceProofs`, `DocumentStore` and `InvoiceRenderer`.
 #[derive(Clone, Debug, Default)]
 pub struct Memory(Arc<Mutex<State>>);
@@ -87,6 +87,7 @@ pub(crate) enum Flaw {
     LearnsEverything,
     TakesOtherTenants,
     WritesPreviews,
+    LosesUpdates,
 }
 
 /// Rows by id, and how often they have been changed.
@@ -130,7 +131,7 @@ impl<T> Stored<T> {
 }
 
 /// A row with a key and days, which may be cancelled: a price or a cost.
-pub(crate) trait Dated: Clone {
+pub(crate) trait Dated: Clone + PartialEq {
     type Key: PartialEq;
     fn rows(state: &State) -> &Rows<Self>;
     fn rows_mut(state: &mut State) -> &mut Rows<Self>;

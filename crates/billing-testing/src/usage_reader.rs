@@ -1,6 +1,8 @@
-//! The fake of `UsageReader`.
+//! The fakes of `UsageReader` and `ReadOwnWrites`.
 
-use billing_domain::ports::{AccountProfile, AdminAction, PortError, UsageAnswer, UsageReader};
+use billing_domain::ports::{
+    AccountProfile, AdminAction, LogPosition, PortError, ReadOwnWrites, UsageAnswer, UsageReader,
+};
 use billing_domain::usage::{Granularity, RatedUsage, UsageCell, UsageQuestion, fold};
 use billing_domain::{AccountId, Day, MoneyError};
 use jiff::Timestamp;
@@ -39,7 +41,24 @@ impl UsageReader for Memory {
     }
 }
 
+/// There is one copy of everything: whoever reads sees what was written.
+impl ReadOwnWrites for Memory {
+    async fn log_position(&self) -> Result<LogPosition, PortError> {
+        let written = self.open("log_position")?.changes();
+        Ok(LogPosition(written))
+    }
+
+    fn seeing(self, _: LogPosition) -> Self {
+        self
+    }
+}
+
 impl State {
+    /// A number that grows with every change of a price or cost.
+    fn changes(&self) -> u64 {
+        u64::try_from(self.prices.changes.saturating_add(self.costs.changes)).unwrap_or_default()
+    }
+
     fn profile(&self, question: &UsageQuestion) -> Option<AccountProfile> {
         let record = self.histories.get(&question.account)?.record();
         let latest = record.profile.last()?;

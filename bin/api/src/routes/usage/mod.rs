@@ -24,7 +24,8 @@ pub(crate) async fn show<S: Store>(call: Call<S>) -> Result<HttpResponse, Proble
         return Err(Kind::NotFound.into());
     }
     call.note_read(Some(report.question.account), "usage").await?;
-    answer::ok(&UsageView::of_report(&report, call.caller.is_staff()))
+    let view = UsageView::of_report(&report, call.caller.is_staff());
+    answer::meaning(&view, &view.undated())
 }
 
 impl From<QueryError> for Problem {
