@@ -68,7 +68,9 @@ async fn of_a_thousand_clients_that_leave_each_write_is_whole_or_absent() {
     let threads: Vec<_> = (0..8)
         .map(|first| {
             let (service, token) = (Arc::clone(&service), token.clone());
-            std::thread::spawn(move || (first..CLIENTS_THAT_LEAVE).step_by(8).for_each(|at| leave(&service, &token, at)))
+            std::thread::spawn(move || {
+                (first..CLIENTS_THAT_LEAVE).step_by(8).for_each(|at| leave(&service, &token, at))
+            })
         })
         .collect();
     for thread in threads {
@@ -131,7 +133,8 @@ async fn of_fifty_changes_of_what_was_seen_one_is_made() {
             .map(|number| {
                 let (service, staff, path, tag) = (Arc::clone(&service), staff.clone(), path.clone(), tag.clone());
                 tokio::spawn(async move {
-                    let ask = service.request(Method::PATCH, &staff, &path).header("If-Match", tag).json(&change(number));
+                    let ask =
+                        service.request(Method::PATCH, &staff, &path).header("If-Match", tag).json(&change(number));
                     read(ask.send().await.unwrap()).await
                 })
             })
@@ -249,8 +252,16 @@ async fn who_dribbles_is_cut() {
     let threads = [
         ("a head", "GET /docs HTTP/1.1\r\nHost: api\r\nX-A: ".to_owned(), "HTTP/1.1 408 "),
         ("a body", format!("{post}Content-Length: 5000\r\n\r\n{{"), "HTTP/1.1 408 "),
-        ("a body without a token", format!("POST {COSTS} HTTP/1.1\r\nHost: api\r\nContent-Length: 5000\r\n\r\n"), "HTTP/1.1 401 "),
-        ("a body that nobody wants", "GET /docs HTTP/1.1\r\nHost: api\r\nContent-Length: 5000\r\n\r\n".into(), "HTTP/1.1 200 "),
+        (
+            "a body without a token",
+            format!("POST {COSTS} HTTP/1.1\r\nHost: api\r\nContent-Length: 5000\r\n\r\n"),
+            "HTTP/1.1 401 ",
+        ),
+        (
+            "a body that nobody wants",
+            "GET /docs HTTP/1.1\r\nHost: api\r\nContent-Length: 5000\r\n\r\n".into(),
+            "HTTP/1.1 200 ",
+        ),
     ]
     .map(|(why, begin, expected)| {
         let stream = service.connect();
@@ -260,8 +271,10 @@ async fn who_dribbles_is_cut() {
         let (why, answer, expected) = thread.join().unwrap();
         assert!(answer.starts_with(expected), "{why}: {answer:?}");
     }
-    let limited = db.number("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'
-        AND datname = current_database()");
+    let limited = db.number(
+        "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'
+        AND datname = current_database()",
+    );
     assert_eq!(limited.await, 0);
 }
 
@@ -272,7 +285,12 @@ async fn heads_on_the_wire() {
     let host = "Host: api\r\nConnection: close\r\n";
     for (why, request, status, has) in [
         ("HEAD", format!("HEAD /openapi.json HTTP/1.1\r\n{host}\r\n"), 200, "content-length: "),
-        ("HEAD, compressed", format!("HEAD /docs HTTP/1.1\r\n{host}Accept-Encoding: br\r\n\r\n"), 200, "content-encoding: br"),
+        (
+            "HEAD, compressed",
+            format!("HEAD /docs HTTP/1.1\r\n{host}Accept-Encoding: br\r\n\r\n"),
+            200,
+            "content-encoding: br",
+        ),
         ("not changed", format!("GET /docs HTTP/1.1\r\n{host}If-None-Match: *\r\n\r\n"), 304, "etag: \""),
         ("OPTIONS", format!("OPTIONS /docs HTTP/1.1\r\n{host}\r\n"), 204, "allow: GET, HEAD, OPTIONS"),
     ] {
@@ -291,8 +309,18 @@ async fn heads_on_the_wire() {
         ("endless target", format!("GET /{} HTTP/1.1\r\n{host}\r\n", "x".repeat(70_000)), 400, false),
         ("97 headers", format!("GET /docs HTTP/1.1\r\n{host}{}\r\n", "X-A: 1\r\n".repeat(97)), 400, false),
         ("no HTTP", "HELLO\r\n\r\n".into(), 400, false),
-        ("two lengths", format!("POST /docs HTTP/1.1\r\n{host}Content-Length: 1\r\nContent-Length: 2\r\n\r\nab"), 400, false),
-        ("both lengths", format!("POST /docs HTTP/1.1\r\n{host}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400, false),
+        (
+            "two lengths",
+            format!("POST /docs HTTP/1.1\r\n{host}Content-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
+            400,
+            false,
+        ),
+        (
+            "both lengths",
+            format!("POST /docs HTTP/1.1\r\n{host}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+            400,
+            false,
+        ),
     ] {
         let mut stream = service.connect();
         let _cut = stream.write_all(request.as_bytes());
@@ -332,7 +360,11 @@ async fn answers(service: &Arc<Service>) -> Vec<(String, u16)> {
             let service = Arc::clone(service);
             tokio::spawn(async move {
                 let name = format!("{method} {path}");
-                let query = if path.ends_with("/explain") { format!("?messageId={}", Uuid::from_u128(9)) } else { String::new() };
+                let query = if path.ends_with("/explain") {
+                    format!("?messageId={}", Uuid::from_u128(9))
+                } else {
+                    String::new()
+                };
                 let ask = service.request(method, &service.staff(), &format!("{path}{query}")).json(&json!({}));
                 let answer = tokio::time::timeout(Duration::from_secs(60), ask.send()).await;
                 let answer = answer.unwrap_or_else(|_| panic!("{name} is not answered")).unwrap();
@@ -359,10 +391,9 @@ async fn a_database_or_issuer_that_is_silent_keeps_nobody_waiting_for_ever() {
     let keys = format!("http://{silent}/jwks");
     let secrets = [("BILLING_LOG", "debug"), ("BILLING_SECRET_S3_SECRET_KEY", "canary-of-the-store")];
     let password = ("BILLING_SECRET_DATABASE_API_PASSWORD", "canary-of-the-database");
-    for variables in [
-        vec![("BILLING_DATABASE_URL", database.as_str()), password],
-        vec![("BILLING_JWT_JWKS", keys.as_str())],
-    ] {
+    for variables in
+        [vec![("BILLING_DATABASE_URL", database.as_str()), password], vec![("BILLING_JWT_JWKS", keys.as_str())]]
+    {
         let service = Arc::new(Service::begin(&db, &[secrets.as_slice(), &variables].concat()));
         service.until("/health/live").await;
         for (name, status) in answers(&service).await {

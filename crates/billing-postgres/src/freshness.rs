@@ -101,7 +101,10 @@ async fn compare(
 }
 
 /// A log position of a server, from the start of its log, and the server's clock.
-pub(crate) async fn position(pool: &Pool<AsyncPgConnection>, query: &'static str) -> Result<(i64, Timestamp), PortError> {
+pub(crate) async fn position(
+    pool: &Pool<AsyncPgConnection>,
+    query: &'static str,
+) -> Result<(i64, Timestamp), PortError> {
     #[derive(diesel::QueryableByName)]
     struct Position {
         #[diesel(sql_type = BigInt)]

@@ -268,13 +268,7 @@ fn supersede<T: Dated>(
     })
 }
 
-fn end<T: Dated>(
-    state: &mut State,
-    id: Uuid,
-    seen: Option<&T>,
-    today: Day,
-    at: Timestamp,
-) -> Result<T, Refusal> {
+fn end<T: Dated>(state: &mut State, id: Uuid, seen: Option<&T>, today: Day, at: Timestamp) -> Result<T, Refusal> {
     let row = T::rows(state).get(&id).map(|stored| stored.row.clone()).ok_or(Refusal::NotFound)?;
     refuse_changed(state, seen, &row)?;
     let rows = T::rows_mut(state);

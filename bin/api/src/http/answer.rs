@@ -2,12 +2,12 @@
 
 use std::error::Error;
 
-use actix_web::{HttpResponse, HttpResponseBuilder};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LOCATION, ETAG, EntityTag, HeaderName, LOCATION,
 };
 use actix_web::web::Bytes;
+use actix_web::{HttpResponse, HttpResponseBuilder};
 use futures::Stream;
 use serde::Serialize;
 

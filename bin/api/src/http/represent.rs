@@ -169,7 +169,8 @@ mod tests {
     #[test]
     fn what_is_compressed_comes_out_as_it_went_in() {
         for length in [1_024, 100_000, 1_000_000] {
-            let bytes: Vec<u8> = (0..length).map(|at: u32| b"0123456789,:\"{}"[(at * at % 15) as usize]).collect();
+            let bytes: Vec<u8> =
+                (0..length).map(|at: u32| b"0123456789,:\"{}"[(at.wrapping_mul(at) % 15) as usize]).collect();
             let (mut plain, mut plainer) = (Vec::new(), Vec::new());
             let compressed = compress(ContentEncoding::Gzip, &bytes).unwrap();
             flate2::read::GzDecoder::new(&*compressed).read_to_end(&mut plain).unwrap();

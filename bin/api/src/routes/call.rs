@@ -13,10 +13,10 @@ use uuid::Uuid;
 use crate::auth::Caller;
 use crate::http::body::{JsonBody, read_csv, read_json};
 use crate::http::fields::{Fields, Given, uuid};
-use crate::http::{answer, entity_tag};
 use crate::http::idempotency;
 use crate::http::problem::{Kind, Place, Problem};
 use crate::http::trace::Trace;
+use crate::http::{answer, entity_tag};
 use crate::services::{Seeing, Store};
 
 /// Who asks what, and with what it is answered.

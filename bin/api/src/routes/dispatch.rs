@@ -47,7 +47,8 @@ fn register<S: Store>(config: &mut ServiceConfig) {
         by_path.entry(route.path).or_default().push(Rc::new(route));
     }
     for (path, routes) in by_path {
-        let methods = routes.iter().map(|route| if route.method == Method::GET { "GET, HEAD" } else { route.method.as_str() });
+        let methods =
+            routes.iter().map(|route| if route.method == Method::GET { "GET, HEAD" } else { route.method.as_str() });
         let allow: String = methods.chain(["OPTIONS"]).collect::<Vec<_>>().join(", ");
         let mut resource = web::resource(path);
         for route in routes {
@@ -55,11 +56,8 @@ fn register<S: Store>(config: &mut ServiceConfig) {
             let handle = move |request: HttpRequest, payload: Payload, services: Data<Services<S>>| {
                 answer(Rc::clone(&route), request, payload, services)
             };
-            let of_method = if method == Method::GET {
-                web::route().guard(Any(Get()).or(Head()))
-            } else {
-                web::method(method)
-            };
+            let of_method =
+                if method == Method::GET { web::route().guard(Any(Get()).or(Head())) } else { web::method(method) };
             resource = resource.route(of_method.to(handle));
         }
         let allowed = allow.clone();

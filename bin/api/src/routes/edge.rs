@@ -50,7 +50,8 @@ pub(super) async fn watch<S: Store>(
     };
     if response.status().is_client_error() && !is_problem(&response) {
         // The server's own parts say it in plain text.
-        const SAID: &str = "the request was refused before it came to a route: its origin, method or headers are not allowed";
+        const SAID: &str =
+            "the request was refused before it came to a route: its origin, method or headers are not allowed";
         response = response.into_response(Problem::with(Kind::Malformed, SAID).into_response(&trace));
     }
     if let Ok(id) = HeaderValue::from_str(&trace.request_id) {

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use actix_web::{HttpRequest, HttpResponse};
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use super::document::{Operation, open_api as document_of, text_of};
@@ -75,14 +75,16 @@ pub(super) fn problem(request: &HttpRequest) -> Result<HttpResponse, Problem> {
 /// `GET /openapi.json`.
 pub(super) fn open_api_document() -> Operation {
     let example = json!({"openapi": "3.1.0"});
-    Operation::new("getOpenApi", "Documentation", "This document").answers_json(200, "OpenAPI 3.1.", example)
+    Operation::new("getOpenApi", "Documentation", "This document")
+        .answers_json(200, "OpenAPI 3.1.", example)
         .refuses(&[Kind::Overloaded])
 }
 
 /// `GET /docs`.
 pub(super) fn docs_document() -> Operation {
     let example = json!("<!doctype html>");
-    Operation::new("getDocs", "Documentation", "This document, for people").answers_html(200, "A page.", example)
+    Operation::new("getDocs", "Documentation", "This document, for people")
+        .answers_html(200, "A page.", example)
         .refuses(&[Kind::Overloaded])
 }
 

@@ -177,7 +177,11 @@ async fn a_change_is_made_of_what_was_seen_or_not_at_all() {
             let unquoted = tag.trim_matches('"').to_owned();
             for stale in ["\"other\"", &format!("W/{tag}"), &unquoted, ""] {
                 let refused = send(Some(stale), &change).await;
-                assert_eq!((refused.status, refused.problem()), (412, "precondition-failed"), "{method} {path} {stale}");
+                assert_eq!(
+                    (refused.status, refused.problem()),
+                    (412, "precondition-failed"),
+                    "{method} {path} {stale}"
+                );
             }
             assert_eq!(world.send(&Ask::get(&path).staff()).await.body, read.body, "what is refused changes nothing");
             let done = send(Some(&format!("\"x\", \"{unquoted}-br\"")), &change).await;

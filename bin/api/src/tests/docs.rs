@@ -34,7 +34,9 @@ fn the_catalogue_of_problems_is_kept() {
     let text = std::fs::read_to_string(docs("API.md")).unwrap();
     let (before, rest) = text.split_once(BEGIN).unwrap();
     let (_, after) = rest.split_once(END).unwrap();
-    let mut catalogue = String::from("| `type` | status | title | what it means, what to do | `Retry-After` |\n|---|---|---|---|---|\n");
+    let mut catalogue = String::from(
+        "| `type` | status | title | what it means, what to do | `Retry-After` |\n|---|---|---|---|---|\n",
+    );
     for kind in Kind::ALL {
         let (uri, status, title, meaning) = (kind.uri(), kind.status().as_u16(), kind.title(), kind.meaning());
         let after = kind.retry_after().map_or("–".to_owned(), |seconds| format!("{seconds} s"));

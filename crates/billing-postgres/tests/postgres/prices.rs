@@ -73,7 +73,10 @@ async fn a_change_closes_the_old_version_and_makes_the_next() {
     let again = db.api.supersede_price(first.id, None, &second, &action("b")).await.unwrap();
     assert_eq!(again, ChangeOutcome::Done(made));
     let third = price("STARTER", "*", "0.03", "2026-12-02", None);
-    assert_eq!(refusal(&db.api.supersede_price(first.id, None, &third, &action("b")).await.unwrap()), Some(Refusal::Ended));
+    assert_eq!(
+        refusal(&db.api.supersede_price(first.id, None, &third, &action("b")).await.unwrap()),
+        Some(Refusal::Ended)
+    );
     // What has not begun is cancelled and kept; what is in force ends today.
     db.api.end_price(second.id, None, day("2026-11-15"), &action("c")).await.unwrap();
     assert!(db.api.price(second.id).await.unwrap().is_some());

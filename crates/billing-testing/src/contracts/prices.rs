@@ -1,8 +1,8 @@
 //! Changing prices and costs, and the book that comes of it.
 
 use billing_domain::ports::{
-    Accounts, AdminAction, ChangeOutcome, CostDraft, CostFilter, NewPrice, PriceAdmin, PriceBookStore, PriceFilter, Refusal,
-    UsageLedger, UsageReader,
+    Accounts, AdminAction, ChangeOutcome, CostDraft, CostFilter, NewPrice, PriceAdmin, PriceBookStore, PriceFilter,
+    Refusal, UsageLedger, UsageReader,
 };
 use billing_domain::pricing::PriceTerms;
 use billing_domain::{AccountId, CostId, DayRange, Micros, OperatorCost, Price, PriceBook, PriceId};

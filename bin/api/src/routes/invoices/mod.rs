@@ -71,9 +71,9 @@ fn done<T>(outcome: ChangeOutcome<T>) -> Result<T, Problem> {
         ChangeOutcome::Refused(Refusal::NotFound) => Kind::NotFound,
         ChangeOutcome::Refused(Refusal::Ended) => Kind::NotVoidable,
         ChangeOutcome::Refused(Refusal::KeyReused) => Kind::KeyReused,
-        ChangeOutcome::Refused(
-            Refusal::Overlap | Refusal::RatedUsage | Refusal::Changed | Refusal::Correction(_),
-        ) => Kind::Internal,
+        ChangeOutcome::Refused(Refusal::Overlap | Refusal::RatedUsage | Refusal::Changed | Refusal::Correction(_)) => {
+            Kind::Internal
+        }
     };
     Err(kind.into())
 }
