@@ -307,7 +307,7 @@ async fn heads_on_the_wire() {
         // These end before there is a request that could be answered by more than a status.
         ("endless head", format!("GET /docs HTTP/1.1\r\n{host}X-A: {}", "x".repeat(140_000)), 431, false),
         ("endless target", format!("GET /{} HTTP/1.1\r\n{host}\r\n", "x".repeat(70_000)), 400, false),
-        ("97 headers", format!("GET /docs HTTP/1.1\r\n{host}{}\r\n", "X-A: 1\r\n".repeat(97)), 400, false),
+        ("97 headers", format!("GET /docs HTTP/1.1\r\n{host}{}\r\n", "X-A: 1\r\n".repeat(97)), 431, false),
         ("no HTTP", "HELLO\r\n\r\n".into(), 400, false),
         (
             "two lengths",

@@ -51,9 +51,9 @@ pub(crate) async fn show<S: Store>(call: Call<S>) -> Result<HttpResponse, Proble
 pub(crate) async fn change<S: Store>(mut call: Call<S>) -> Result<HttpResponse, Problem> {
     let account = AccountId(call.id()?);
     call.no_query()?;
+    let seen = seen(&call, account).await?;
     let body = call.body().await?;
     let change = body::change(body.fields, account, Day::of(call.now))?;
-    let seen = seen(&call, account).await?;
     let action = call.action();
     let work = async move |store: S| store.change_account(&change, seen.as_ref(), &action).await;
     match call.services.run(work).await? {

@@ -65,9 +65,10 @@ pub(crate) async fn create<S: Store>(mut call: Call<S>) -> Result<HttpResponse, 
 pub(crate) async fn change<S: Store>(mut call: Call<S>) -> Result<HttpResponse, Problem> {
     let old = find(&call).await?;
     call.no_query()?;
+    let seen = call.seen(&old, &CostView::of(&old))?;
     let body = call.body().await?;
     let new = body::next_version(body.fields, &old, CostId(Uuid::now_v7()), Day::of(call.now))?;
-    let (id, seen, action) = (old.id, call.seen(&old, &CostView::of(&old))?, call.action());
+    let (id, action) = (old.id, call.action());
     let change = async move |store: S| store.supersede_cost(id, seen.as_ref(), &new, &action).await;
     let made = done(call.services.run(change).await?, Kind::CostOverlap)?;
     answer::written(StatusCode::OK, place(&made), &CostView::of(&made))

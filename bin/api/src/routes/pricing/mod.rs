@@ -65,10 +65,11 @@ pub(crate) async fn create<S: Store>(mut call: Call<S>) -> Result<HttpResponse, 
 pub(crate) async fn change<S: Store>(mut call: Call<S>) -> Result<HttpResponse, Problem> {
     let old = find(&call).await?;
     call.no_query()?;
+    let seen = call.seen(&old, &PriceView::of(&old))?;
     let body = call.body().await?;
     let terms = body::terms_of_next(body.fields, &old.terms, Day::of(call.now))?;
     let new = NewPrice { id: PriceId(Uuid::now_v7()), terms };
-    let (id, seen, action) = (old.id, call.seen(&old, &PriceView::of(&old))?, call.action());
+    let (id, action) = (old.id, call.action());
     let change = async move |store: S| store.supersede_price(id, seen.as_ref(), &new, &action).await;
     let made = done(call.services.run(change).await?, Kind::PriceOverlap)?;
     answer::written(StatusCode::OK, place(&made), &PriceView::of(&made))
