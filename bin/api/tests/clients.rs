@@ -69,7 +69,7 @@ async fn of_a_thousand_clients_that_leave_each_write_is_whole_or_absent() {
         .map(|first| {
             let (service, token) = (Arc::clone(&service), token.clone());
             std::thread::spawn(move || {
-                (first..CLIENTS_THAT_LEAVE).step_by(8).for_each(|at| leave(&service, &token, at))
+                (first..CLIENTS_THAT_LEAVE).step_by(8).for_each(|at| leave(&service, &token, at));
             })
         })
         .collect();

@@ -1,5 +1,5 @@
-//! HTTP as every route has it: problems, strict bodies and parameters, cursors, idempotency keys, entity tags, traces. It knows no
-//! route and no business rule.
+//! HTTP as every route has it: problems, strict bodies and parameters, cursors, idempotency keys, entity tags, traces. It
+//! knows no route and no business rule.
 
 pub(crate) mod answer;
 pub(crate) mod body;
