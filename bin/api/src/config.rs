@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use billing_postgres::{CONNECTIONS_MAX, DatabaseConfig};
 use billing_runtime::{Credentials, Env, EnvError, LogFilter};
 use billing_s3::S3Config;
+use url::Url;
 
 use crate::auth::{ClaimNames, JwksSource};
 
@@ -19,6 +20,8 @@ pub(crate) struct ServeConfig {
     pub(crate) s3: S3Config,
     pub(crate) http: SocketAddr,
     pub(crate) metrics: SocketAddr,
+    /// Whose pages may use the API; empty: no page of another origin.
+    pub(crate) cors_origins: Vec<String>,
     pub(crate) jwks: JwksSource,
     pub(crate) issuer: String,
     pub(crate) audience: String,
@@ -47,6 +50,7 @@ impl ServeConfig {
             },
             http: env.address("BILLING_API_HTTP_ADDR", ([0, 0, 0, 0], 3020).into()),
             metrics: env.address("BILLING_API_METRICS_ADDR", ([0, 0, 0, 0], 9464).into()),
+            cors_origins: cors_origins(&mut env),
             jwks: jwks(&mut env),
             issuer: env.required("BILLING_JWT_ISSUER", "the iss of the tokens"),
             audience: env.required("BILLING_JWT_AUDIENCE", "the aud of the tokens"),
@@ -101,6 +105,20 @@ fn database(env: &mut Env) -> DatabaseConfig {
     }
 }
 
+/// Origins as browsers write them: scheme, host and perhaps a port, and nothing behind.
+fn cors_origins(env: &mut Env) -> Vec<String> {
+    const NAME: &str = "BILLING_API_CORS_ORIGINS";
+    const ALLOWED: &str = "origins such as https://portal.example, several separated by commas; not *";
+    let parse = |text: &str| text.split(',').map(|origin| origin_of(origin.trim())).collect::<Option<Vec<String>>>();
+    env.read(NAME, Some(Vec::new()), ALLOWED, parse).unwrap_or_default()
+}
+
+fn origin_of(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok()?;
+    let is_web = ["http", "https"].contains(&url.scheme());
+    (is_web && url.origin().ascii_serialization() == text).then(|| text.to_owned())
+}
+
 /// What looks like an address is one; anything else is a path.
 fn jwks(env: &mut Env) -> JwksSource {
     const NAME: &str = "BILLING_JWT_JWKS";
@@ -138,6 +156,12 @@ mod tests {
             (vec![("BILLING_DATABASE_POOL_PRIMARY", "11")], Some("BILLING_DATABASE_POOL_REPLICA is \"5\"")),
             (vec![("BILLING_S3_ENDPOINT", "s3:9000")], Some("BILLING_S3_ENDPOINT is")),
             (vec![("BILLING_S3_ENDPOINT", "")], Some("BILLING_S3_ENDPOINT is not set")),
+            (vec![("BILLING_API_CORS_ORIGINS", "https://a.example, http://localhost:8080")], None),
+            (vec![("BILLING_API_CORS_ORIGINS", "https://a.example/")], Some("BILLING_API_CORS_ORIGINS is")),
+            (vec![("BILLING_API_CORS_ORIGINS", "https://a.example:443")], Some("BILLING_API_CORS_ORIGINS is")),
+            (vec![("BILLING_API_CORS_ORIGINS", "https://a.example,*")], Some("BILLING_API_CORS_ORIGINS is")),
+            (vec![("BILLING_API_CORS_ORIGINS", "null")], Some("BILLING_API_CORS_ORIGINS is")),
+            (vec![("BILLING_API_CORS_ORIGINS", "a.example")], Some("BILLING_API_CORS_ORIGINS is")),
             (vec![("BILLING_LOG", "a=b=c")], Some("BILLING_LOG is")),
         ] {
             let env = Env::of(NEEDED.into_iter().chain(changes.clone()));
@@ -157,6 +181,6 @@ mod tests {
         assert_eq!((config.database.pool_primary, config.database.pool_replica), (10, 5));
         assert_eq!((config.s3.region.as_str(), config.s3.bucket.as_str()), ("us-east-1", "ghasi-invoices"));
         assert_eq!(config.jwks, JwksSource::File("/etc/billing/jwks.json".into()));
-        assert_eq!(config.claims.tenant, "tenant_id");
+        assert_eq!((config.claims.tenant.as_str(), config.cors_origins.len()), ("tenant_id", 0));
     }
 }

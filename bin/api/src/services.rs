@@ -1,11 +1,14 @@
-//! What the routes work with: the store, the documents, their renderer, the clock, the token verifier. Store work runs to its end in a task of its own,
-//! so that a client that leaves never breaks a transaction off; how much runs at once is bounded.
+//! What the routes work with: the store, the documents, their renderer, the clock, the token verifier. Store work runs to
+//! its end in a task of its own, so that a client that leaves never breaks a transaction off; how much runs at once is
+//! bounded.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
+use actix_web::web::Data;
 use billing_domain::ports::{
-    AccountAdmin, CreditNotes, DocumentStore, InvoiceProofs, InvoiceReader, InvoiceRenderer, InvoiceVoider, PriceAdmin,
-    PriceCorrections, PriceDecks, PricingReader, QuarantineAdmin, UsageReader,
+    AccountAdmin, CreditNotes, DocumentStore, InvoiceProofs, InvoiceReader, InvoiceRenderer, InvoiceVoider,
+    LogPosition, PriceAdmin, PriceCorrections, PriceDecks, PricingReader, QuarantineAdmin, ReadOwnWrites, UsageReader,
 };
 use billing_runtime::Health;
 use jiff::Timestamp;
@@ -16,6 +19,8 @@ use crate::auth::Verifier;
 use crate::http::problem::{Kind, Problem};
 use crate::routes::Pages;
 
+/// Requests at once, from their head to the last byte of their answer: what they hold in memory is bounded by it.
+pub(crate) const REQUESTS_MAX: usize = 512;
 /// Store calls at once; beyond, requests are told to come back. The pools queue what they cannot serve.
 const WORK_MAX: u32 = 256;
 /// Decks at once: each may hold its file, its lines and what they do.
@@ -26,6 +31,7 @@ const PROOFS_MAX: usize = 2;
 /// The ports that the routes use, in one handle that is cheap to clone.
 pub(crate) trait Store:
     UsageReader
+    + ReadOwnWrites
     + PriceAdmin
     + PriceDecks
     + PriceCorrections
@@ -57,6 +63,8 @@ pub(crate) struct Services<S: Store> {
     pub(crate) pages: Pages,
     /// The clock, read once for each request.
     pub(crate) now: fn() -> Timestamp,
+    /// Turns for requests.
+    pub(crate) requests: Arc<Semaphore>,
     /// Turns for the import of a deck.
     pub(crate) imports: Semaphore,
     /// Turns for the proof of an invoice.
@@ -85,8 +93,8 @@ impl<S: Store> Services<S> {
     ) -> Result<Self, serde_json::Error> {
         let work = Arc::new(Semaphore::new(WORK_MAX as usize));
         let (imports, proofs) = (Semaphore::new(IMPORTS_MAX), Arc::new(Semaphore::new(PROOFS_MAX)));
-        let pages = Pages::new::<S>()?;
-        Ok(Self { verifier, health, pages, now, imports, proofs, documents, renderer, store, tasks, work })
+        let (pages, requests) = (Pages::new::<S>()?, Arc::new(Semaphore::new(REQUESTS_MAX)));
+        Ok(Self { verifier, health, pages, now, requests, imports, proofs, documents, renderer, store, tasks, work })
     }
 
     /// Works with the store, to the end, whether or not the caller is still waiting.
@@ -118,5 +126,50 @@ impl<S: Store> Services<S> {
     pub(crate) async fn idle(&self) {
         // The semaphore is never closed.
         let _all = self.work.acquire_many(WORK_MAX).await;
+    }
+}
+
+/// The services as one request uses them: what it reads shows what its caller has written.
+pub(crate) struct Seeing<S: Store> {
+    services: Data<Services<S>>,
+    seen: Option<LogPosition>,
+}
+
+impl<S: Store> Seeing<S> {
+    /// What was written up to `seen`, if that is said.
+    pub(crate) fn new(services: Data<Services<S>>, seen: Option<LogPosition>) -> Self {
+        Self { services, seen }
+    }
+
+    /// As [`Services::run`].
+    ///
+    /// # Errors
+    /// Likewise.
+    pub(crate) async fn run<T, E, F>(&self, work: impl FnOnce(S) -> F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        E: Into<Problem> + Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let seen = self.seen;
+        let seeing = |store: S| match seen {
+            Some(position) => store.seeing(position),
+            None => store,
+        };
+        self.services.run(move |store| work(seeing(store))).await
+    }
+}
+
+impl<S: Store> Clone for Seeing<S> {
+    fn clone(&self) -> Self {
+        Self { services: self.services.clone(), seen: self.seen }
+    }
+}
+
+impl<S: Store> Deref for Seeing<S> {
+    type Target = Services<S>;
+
+    fn deref(&self) -> &Services<S> {
+        &self.services
     }
 }

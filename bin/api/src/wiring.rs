@@ -1,17 +1,19 @@
 //! Puts the parts together: configuration, credentials, database, object store, keys, server, and their end in order.
 
+use std::any::Any;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::middleware::from_fn;
+use actix_web::HttpServer;
+use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
-use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 use billing_domain::ports::Clock as _;
 use billing_postgres::{DatabaseCredentials, Postgres};
 use billing_runtime::{Condition, Credentials, Env, Health, Histogram, LogFilter, Shutdown, SystemClock};
 use billing_s3::{S3Config, S3Credentials, S3Documents};
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::runtime::Handle;
 
 use crate::auth::{Jwks, JwksSource, Verifier};
@@ -24,6 +26,8 @@ use crate::services::{Services, Store};
 const HEAD_TIME_MAX: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const DISCONNECT_TIME_MAX: Duration = Duration::from_secs(2);
+/// A client that takes nothing of what it has been sent is cut. Milliseconds.
+const STALL_MS_MAX: u32 = 30_000;
 /// Of one worker.
 const CONNECTIONS_MAX: usize = 1_024;
 /// For requests that are under way when the process is asked to stop. Seconds.
@@ -72,16 +76,15 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     tokio::spawn(watch_readiness(postgres, services.clone(), conditions));
 
     let served = services.clone();
-    let app = move || {
-        App::new().app_data(served.clone()).wrap(from_fn(routes::watch)).configure(routes::register::<Postgres>)
-    };
-    let server = HttpServer::new(app)
+    let origins = config.cors_origins;
+    let server = HttpServer::new(move || routes::app(served.clone(), &origins))
         .client_request_timeout(HEAD_TIME_MAX)
         .client_disconnect_timeout(DISCONNECT_TIME_MAX)
         .keep_alive(KEEP_ALIVE)
         // A long answer goes out in pieces: none of them waits until the one before was acknowledged.
         .tcp_nodelay(true)
         .max_connections(CONNECTIONS_MAX)
+        .on_connect(|connection, _| cut_when_stalled(connection))
         .shutdown_timeout(SHUTDOWN_TIME_MAX)
         .shutdown_signal(async move {
             shutdown.requested().await;
@@ -135,6 +138,14 @@ async fn documents(credentials: &Credentials, config: &S3Config) -> anyhow::Resu
     let [access_key, secret_key] = credentials.read("s3", ["access_key", "secret_key"]).await?;
     let keys = S3Credentials { access_key: access_key.expose().into(), secret_key: secret_key.expose().into() };
     Ok(S3Documents::new(config, &keys)?)
+}
+
+/// The kernel ends a connection whose client acknowledges nothing, or has had no room for more, for too long.
+fn cut_when_stalled(connection: &dyn Any) {
+    let stream = connection.downcast_ref::<TcpStream>();
+    if let Some(Err(error)) = stream.map(|stream| set_tcp_user_timeout(stream, STALL_MS_MAX)) {
+        tracing::debug!(%error, "a connection has no limit on stalling");
+    }
 }
 
 /// Asks the database every second whether it is there; an answer that takes longer means no.

@@ -96,7 +96,7 @@ async fn world(accounts: u128) -> TestDatabase {
         let mut change = AccountChange::none(account(number), day("2026-01-01"));
         change.legal_name = Some("Ghasi & Sons".into());
         change.tax_rates = Some(vec![TaxRate::new("VAT", Percentage::parse("10").unwrap()).unwrap()]);
-        let outcome = db.api.change_account(&change, &action("admin")).await.unwrap();
+        let outcome = db.api.change_account(&change, None, &action("admin")).await.unwrap();
         assert!(matches!(outcome, AccountOutcome::Done { .. }), "{outcome:?}");
     }
     db

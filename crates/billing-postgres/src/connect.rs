@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use billing_domain::ports::PortError;
+use billing_domain::ports::{LogPosition, PortError, ReadOwnWrites};
 use deadpool::Runtime;
 use diesel::ConnectionError;
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
@@ -13,7 +13,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures::FutureExt;
 use tokio_postgres::NoTls;
 
-use crate::freshness::{Freshness, watch_replica};
+use crate::freshness::{Freshness, position, watch_replica};
 use crate::invoices::Exports;
 use crate::session::{Opener, Sessions};
 
@@ -93,6 +93,8 @@ pub struct Postgres {
     pub(crate) sessions: Sessions,
     pub(crate) exports: Arc<Exports>,
     pub(crate) freshness: Arc<Freshness>,
+    /// What its reads must see.
+    pub(crate) seen: Option<LogPosition>,
     /// When the primary last carried a transaction out.
     pub(crate) answered: Arc<Mutex<Option<Instant>>>,
 }
@@ -124,7 +126,7 @@ impl Postgres {
         if let Some(replica) = &replica {
             watch_replica(primary.clone(), replica.clone(), &freshness);
         }
-        Ok(Self { primary, replica, sessions, exports, freshness, answered: Arc::default() })
+        Ok(Self { primary, replica, sessions, exports, freshness, seen: None, answered: Arc::default() })
     }
 
     /// Whether the primary answers and takes writes. A demoted primary still answers.
@@ -178,6 +180,19 @@ impl Postgres {
         .await
         .map_err(|error| PortError::transient("synchronous_standby", error))?;
         Ok(answer.synchronous)
+    }
+}
+
+impl ReadOwnWrites for Postgres {
+    async fn log_position(&self) -> Result<LogPosition, PortError> {
+        // Where the next record goes: a commit lies before it even where commits do not wait for the disk.
+        const INSERTED: &str = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint AS position, now() AS at";
+        let (inserted, _) = position(&self.primary, INSERTED).await?;
+        u64::try_from(inserted).map(LogPosition).map_err(|error| PortError::permanent("log_position", error))
+    }
+
+    fn seeing(self, position: LogPosition) -> Self {
+        Self { seen: Some(position), ..self }
     }
 }
 

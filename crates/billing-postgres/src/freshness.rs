@@ -1,4 +1,5 @@
-//! How fresh the replica is: it answers only for instants whose log position it is known to have replayed.
+//! How fresh the replica is: it answers only for instants whose log position it is known to have replayed, and only who
+//! has written nothing beyond it.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 use crate::columns;
 use crate::connect::checkout;
 use crate::metrics::REPLICA_FRESH;
-use billing_domain::ports::PortError;
+use billing_domain::ports::{LogPosition, PortError};
 
 /// A replica further behind than this is not read from (contract, failures).
 const LAG_MAX: Duration = Duration::from_secs(2);
@@ -20,7 +21,14 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The latest instant up to which the replica is complete.
 #[derive(Debug, Default)]
-pub(crate) struct Freshness(Mutex<Option<Mark>>);
+pub(crate) struct Freshness(Mutex<Known>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    mark: Option<Mark>,
+    /// How far the replica had replayed when it was last asked.
+    replayed: Option<i64>,
+}
 
 /// A log position of the primary, and when the primary was there.
 #[derive(Clone, Copy, Debug)]
@@ -31,14 +39,19 @@ struct Mark {
 }
 
 impl Freshness {
-    /// The instant up to which the replica is complete, if that is at most 2 s ago.
-    pub(crate) fn complete_until(&self) -> Option<Timestamp> {
-        let mark = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        mark.filter(|mark| mark.noted.elapsed() <= LAG_MAX).map(|mark| mark.at)
+    /// The instant up to which the replica is complete, if that is at most 2 s ago and the replica has replayed what
+    /// was `seen`.
+    pub(crate) fn complete_until(&self, seen: Option<LogPosition>) -> Option<Timestamp> {
+        let known = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let replayed = known.replayed.and_then(|replayed| u64::try_from(replayed).ok());
+        let has_seen = seen.is_none_or(|seen| replayed.is_some_and(|replayed| seen.0 <= replayed));
+        known.mark.filter(|mark| has_seen && mark.noted.elapsed() <= LAG_MAX).map(|mark| mark.at)
     }
 
-    fn set(&self, mark: Mark) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(mark);
+    fn set(&self, mark: Option<&Mark>, replayed: i64) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.mark = mark.copied().or(known.mark);
+        known.replayed = Some(replayed);
     }
 }
 
@@ -56,7 +69,7 @@ pub(crate) fn watch_replica(
             if let Err(error) = compare(&primary, &replica, &mut pending, &freshness).await {
                 tracing::debug!(error = %error, "the replica's position is unknown");
             }
-            let is_fresh = freshness.complete_until().is_some();
+            let is_fresh = freshness.complete_until(None).is_some();
             metrics::gauge!(REPLICA_FRESH).set(f64::from(u8::from(is_fresh)));
             if was_fresh && !is_fresh {
                 tracing::warn!("the replica is down or more than 2 s behind: reads go to the primary");
@@ -83,13 +96,15 @@ async fn compare(
         "SELECT (COALESCE(pg_last_wal_replay_lsn(), pg_current_wal_lsn()) - '0/0')::bigint AS position, now() AS at",
     )
     .await?;
-    if let Some(latest) = pending.iter().rev().find(|mark| mark.position <= replayed.0) {
-        freshness.set(*latest);
-    }
+    freshness.set(pending.iter().rev().find(|mark| mark.position <= replayed.0), replayed.0);
     Ok(())
 }
 
-async fn position(pool: &Pool<AsyncPgConnection>, query: &'static str) -> Result<(i64, Timestamp), PortError> {
+/// A log position of a server, from the start of its log, and the server's clock.
+pub(crate) async fn position(
+    pool: &Pool<AsyncPgConnection>,
+    query: &'static str,
+) -> Result<(i64, Timestamp), PortError> {
     #[derive(diesel::QueryableByName)]
     struct Position {
         #[diesel(sql_type = BigInt)]

@@ -21,24 +21,17 @@ pub(crate) struct ReadMargins<'a> {
     pub(crate) limit: u32,
 }
 
-/// A page, complete up to the instant of the server that answered.
-pub(crate) struct MarginsRead {
-    pub(crate) page: MarginPage,
-    pub(crate) is_of_replica: bool,
-}
-
 impl Transaction for ReadMargins<'_> {
     const NAME: &'static str = "read_margins";
     const READ_ONLY: bool = true;
-    type Output = MarginsRead;
+    type Output = MarginPage;
 
     fn reach(&self) -> Option<Reach> {
         Some(Reach::Platform)
     }
 
-    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<MarginsRead, Failure> {
-        let server: ServerRow =
-            diesel::sql_query("SELECT now() AS now, pg_is_in_recovery() AS is_replica").get_result(connection).await?;
+    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<MarginPage, Failure> {
+        let server: ServerRow = diesel::sql_query("SELECT now() AS now").get_result(connection).await?;
         let Self { question, after, limit } = *self;
         let until = question.days.until().ok_or(Failure::Broken("a question of margins without an end"))?;
         let found: Vec<GroupRow> = diesel::sql_query(query(question.grouping))
@@ -65,8 +58,7 @@ impl Transaction for ReadMargins<'_> {
         let has_more = rows.len() > limit;
         rows.truncate(limit);
         let next = if has_more { rows.last().map(MarginRow::place) } else { None };
-        let page = MarginPage { rows, next, totals, as_of: columns::timestamp(server.now) };
-        Ok(MarginsRead { page, is_of_replica: server.is_replica })
+        Ok(MarginPage { rows, next, totals, as_of: columns::timestamp(server.now) })
     }
 }
 
@@ -128,8 +120,6 @@ fn shown(sum: &str) -> String {
 struct ServerRow {
     #[diesel(sql_type = Timestamptz)]
     now: columns::Instant,
-    #[diesel(sql_type = Bool)]
-    is_replica: bool,
 }
 
 #[derive(QueryableByName)]

@@ -9,6 +9,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::Text;
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
 
 use crate::Postgres;
@@ -20,6 +21,8 @@ use crate::session::{Session, Sessions, discard};
 
 const ATTEMPTS_MAX: u32 = 4;
 const FENCE: &str = "SELECT set_config($1, $2, true)";
+/// After so long without a connection, another attempt would only make somebody wait who could be told.
+const UNREACHABLE_TIME_MAX: Duration = Duration::from_secs(5);
 /// Nobody waits longer for an answer, and a question that takes longer must not hold a connection.
 const FENCE_READER: &str = "SELECT set_config($1, $2, true), set_config('statement_timeout', '10s', true)";
 const BACKOFF_FIRST: Duration = Duration::from_millis(20);
@@ -87,6 +90,9 @@ pub(crate) enum Failure {
     /// The same, from the driver itself.
     #[error("the database refused")]
     Driver(#[from] tokio_postgres::Error),
+    /// There is no connection to be had.
+    #[error("no connection")]
+    Unreachable(#[source] PortError),
     /// Another writer was first, or an assumption did not hold: at once again, more carefully.
     #[error("{0}")]
     Contested(&'static str),
@@ -145,16 +151,22 @@ impl Postgres {
         }
     }
 
-    /// Runs a read-only transaction on the replica if it is fresh, else on the primary.
+    /// Runs a read-only transaction on the replica if it is fresh and has replayed what must be seen, else on the primary.
     pub(crate) async fn read<T: Transaction>(&self, work: &T) -> Result<T::Output, Ended> {
-        if let (Some(replica), Some(_)) = (&self.replica, self.freshness.complete_until()) {
+        Ok(self.read_dated(work).await?.0)
+    }
+
+    /// Likewise; if the replica answered, with the instant up to which it was complete, for its clock runs ahead of its
+    /// data.
+    pub(crate) async fn read_dated<T: Transaction>(&self, work: &T) -> Result<(T::Output, Option<Timestamp>), Ended> {
+        if let (Some(replica), Some(complete)) = (&self.replica, self.freshness.complete_until(self.seen)) {
             match run(replica, work).await {
                 // What is too much for the replica is too much for the primary, which has better to do.
                 Err(Ended::Failed(error)) if !is_too_slow(&error) => {}
-                ended => return ended,
+                ended => return ended.map(|output| (output, Some(complete))),
             }
         }
-        self.run_on_primary(work).await
+        Ok((self.run_on_primary(work).await?, None))
     }
 }
 
@@ -184,11 +196,12 @@ struct Attempts {
     read_only: bool,
     /// From 1.
     number: u32,
+    began: Instant,
 }
 
 impl Attempts {
     fn new(name: &'static str, read_only: bool) -> Self {
-        Self { name, read_only, number: 1 }
+        Self { name, read_only, number: 1, began: Instant::now() }
     }
 
     async fn measure<O>(&self, attempt: impl Future<Output = O>) -> O {
@@ -205,7 +218,9 @@ impl Attempts {
         }
         let (name, attempt) = (self.name, self.number);
         let can_pass = may_pass(&failure);
-        let attempts_max = if self.read_only && timed_out(&failure) { attempt } else { ATTEMPTS_MAX };
+        let is_silent = matches!(failure, Failure::Unreachable(_)) && self.began.elapsed() > UNREACHABLE_TIME_MAX;
+        let is_last = is_silent || (self.read_only && timed_out(&failure));
+        let attempts_max = if is_last { attempt } else { ATTEMPTS_MAX };
         // To meet another writer is no error.
         if !matches!(failure, Failure::Contested(_)) || attempt == attempts_max {
             metrics::counter!(ERRORS, "op" => name).increment(1);
@@ -261,10 +276,7 @@ fn is_read_only(error: &tokio_postgres::Error) -> bool {
 /// The answer to COMMIT may be lost after the commit; every transaction is therefore written to do nothing a second
 /// time. Ending a price is the one that then says so: it is told as refused, having ended.
 async fn attempt_once<T: Transaction>(pool: &Pool<AsyncPgConnection>, work: &T) -> Result<T::Output, Failure> {
-    let mut connection = checkout(pool, T::NAME).await.map_err(|error| {
-        tracing::debug!(op = T::NAME, error = ?error, "no connection");
-        DieselError::DatabaseError(DatabaseErrorKind::UnableToSendCommand, Box::new(error.source.to_string()))
-    })?;
+    let mut connection = checkout(pool, T::NAME).await.map_err(Failure::Unreachable)?;
     let builder = connection.build_transaction();
     let mut builder = if T::READ_ONLY { builder.read_only().repeatable_read() } else { builder.read_committed() };
     let result = builder
@@ -324,7 +336,7 @@ fn may_pass(failure: &Failure) -> bool {
                 | DatabaseErrorKind::RestrictViolation
         ),
         Failure::Database(DieselError::DeserializationError(_) | DieselError::SerializationError(_)) => false,
-        Failure::Database(_) | Failure::Contested(_) => true,
+        Failure::Database(_) | Failure::Unreachable(_) | Failure::Contested(_) => true,
         // Class 22, data that do not fit, and class 23, rules of the schema.
         Failure::Driver(error) => !error.code().is_some_and(|code| matches!(code.code().get(..2), Some("22" | "23"))),
         Failure::Inconsistent(_) | Failure::Money(_) | Failure::Refused(_) | Failure::Broken(_) => false,

@@ -4,9 +4,8 @@ use billing_domain::ports::{AccountProfile, AdminAction, MarginPage, PortError, 
 use billing_domain::usage::{Granularity, MarginPlace, MarginQuestion, UsageCell, UsageQuestion};
 use billing_domain::{AccountId, TenantId};
 use diesel::QueryableByName;
-use diesel::sql_types::{Bool, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::Postgres;
@@ -14,7 +13,7 @@ use crate::accounts::profile_order;
 use crate::audit::audit;
 use crate::buckets::SumColumns;
 use crate::columns::{self, Table};
-use crate::margins::{MarginsRead, ReadMargins};
+use crate::margins::ReadMargins;
 use crate::prepared::Prepare as _;
 use crate::transaction::{Failure, Reach, Transaction};
 
@@ -22,13 +21,9 @@ const TABLE: Table = Table("usage_buckets");
 
 impl UsageReader for Postgres {
     async fn usage(&self, question: &UsageQuestion) -> Result<UsageAnswer, PortError> {
-        let fresh = self.freshness.complete_until();
-        let mut answer = self.read(&ReadUsage(question)).await?;
-        // On a replica the clock runs ahead of the data: complete is what was replayed when it was last compared.
-        if let (Answered::ByReplica, Some(complete)) = (answer.by, fresh) {
-            answer.as_of = answer.as_of.min(complete);
-        }
-        Ok(UsageAnswer { account: answer.account, cells: answer.cells, as_of: answer.as_of })
+        let (answer, complete) = self.read_dated(&ReadUsage(question)).await?;
+        let as_of = complete.map_or(answer.as_of, |complete| complete.min(answer.as_of));
+        Ok(UsageAnswer { as_of, ..answer })
     }
 
     async fn margins(
@@ -37,12 +32,9 @@ impl UsageReader for Postgres {
         after: Option<&MarginPlace>,
         limit: u32,
     ) -> Result<MarginPage, PortError> {
-        let fresh = self.freshness.complete_until();
-        let MarginsRead { mut page, is_of_replica } = self.read(&ReadMargins { question, after, limit }).await?;
-        if let (true, Some(complete)) = (is_of_replica, fresh) {
-            page.as_of = page.as_of.min(complete);
-        }
-        Ok(page)
+        let (page, complete) = self.read_dated(&ReadMargins { question, after, limit }).await?;
+        let as_of = complete.map_or(page.as_of, |complete| complete.min(page.as_of));
+        Ok(MarginPage { as_of, ..page })
     }
 
     async fn note_read(
@@ -57,19 +49,6 @@ impl UsageReader for Postgres {
 
 struct ReadUsage<'a>(&'a UsageQuestion);
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Answered {
-    ByPrimary,
-    ByReplica,
-}
-
-struct Read {
-    account: Option<AccountProfile>,
-    cells: Vec<UsageCell>,
-    as_of: Timestamp,
-    by: Answered,
-}
-
 #[derive(diesel::QueryableByName)]
 struct AccountRow {
     #[diesel(sql_type = Nullable<SqlUuid>)]
@@ -78,8 +57,6 @@ struct AccountRow {
     currency: Option<String>,
     #[diesel(sql_type = Timestamptz)]
     now: columns::Instant,
-    #[diesel(sql_type = Bool)]
-    is_replica: bool,
 }
 
 #[derive(QueryableByName)]
@@ -95,16 +72,16 @@ struct CellRow {
 impl Transaction for ReadUsage<'_> {
     const NAME: &'static str = "read_usage";
     const READ_ONLY: bool = true;
-    type Output = Read;
+    type Output = UsageAnswer;
 
     fn reach(&self) -> Option<Reach> {
         Some(self.0.tenant.into())
     }
 
-    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Read, Failure> {
+    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<UsageAnswer, Failure> {
         let order = profile_order("(now() AT TIME ZONE 'UTC')::date");
         let row: AccountRow = diesel::sql_query(format!(
-            "SELECT p.tenant_id, p.currency, now() AS now, pg_is_in_recovery() AS is_replica
+            "SELECT p.tenant_id, p.currency, now() AS now
             FROM (SELECT) AS one LEFT JOIN LATERAL (
                 SELECT tenant_id, currency FROM billing.account_profiles
                 WHERE account_id = $1 AND ($2::uuid IS NULL OR tenant_id = $2)
@@ -123,8 +100,7 @@ impl Transaction for ReadUsage<'_> {
             _ => None,
         };
         let cells = if account.is_some() { cells(connection, self.0).await? } else { Vec::new() };
-        let by = if row.is_replica { Answered::ByReplica } else { Answered::ByPrimary };
-        Ok(Read { account, cells, as_of: columns::timestamp(row.now), by })
+        Ok(UsageAnswer { account, cells, as_of: columns::timestamp(row.now) })
     }
 }
 

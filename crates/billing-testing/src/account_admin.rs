@@ -1,8 +1,8 @@
 //! The fake of `AccountAdmin`.
 
 use billing_domain::ports::{
-    AccountAdmin, AccountChange, AccountHistory, AccountOutcome, AccountSummary, AdminAction, Entered, Entry, Page,
-    PortError,
+    AccountAdmin, AccountChange, AccountHistory, AccountOutcome, AccountRefusal, AccountSummary, AdminAction, Entered,
+    Entry, Page, PortError,
 };
 use billing_domain::use_cases::next_versions;
 use billing_domain::{AccountId, Day, Tier};
@@ -37,9 +37,17 @@ impl AccountAdmin for Memory {
         Ok(self.open("find_account")?.histories.get(&id).cloned())
     }
 
-    async fn change_account(&self, change: &AccountChange, action: &AdminAction) -> Result<AccountOutcome, PortError> {
+    async fn change_account(
+        &self,
+        change: &AccountChange,
+        seen: Option<&AccountHistory>,
+        action: &AdminAction,
+    ) -> Result<AccountOutcome, PortError> {
         let mut state = self.open("change_account")?;
         let known = state.histories.get(&change.account);
+        if seen.is_some() && seen != known && !state.has(Flaw::LosesUpdates) {
+            return Ok(AccountOutcome::Refused(AccountRefusal::Changed));
+        }
         let is_new = known.is_none();
         let blind = AccountChange { tenant: None, ..change.clone() };
         let change = if state.has(Flaw::TakesOtherTenants) && !is_new { &blind } else { change };

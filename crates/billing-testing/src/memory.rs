@@ -22,8 +22,8 @@ use crate::quarantine::Held;
 /// share what they remember.
 ///
 /// A fake of `UsageLedger`, `Accounts`, `PriceBookStore`, `PriceBookCache`, `PriceAdmin`, `DeckStore`,
-/// `PriceCorrections`, `PricingReader`, `AccountAdmin`, `UsageReader`, `QuarantineAdmin`, `Quarantine`, `InvoiceReader`,
-/// `InvoiceVoider`, `CreditNotes`, `InvoiceProofs`, `DocumentStore` and `InvoiceRenderer`.
+/// `PriceCorrections`, `PricingReader`, `AccountAdmin`, `UsageReader`, `ReadOwnWrites`, `QuarantineAdmin`, `Quarantine`,
+/// `InvoiceReader`, `InvoiceVoider`, `CreditNotes`, `InvoiceProofs`, `DocumentStore` and `InvoiceRenderer`.
 #[derive(Clone, Debug, Default)]
 pub struct Memory(Arc<Mutex<State>>);
 
@@ -97,6 +97,7 @@ pub(crate) enum Flaw {
     TakesCostsForNothing,
     ReopensTheClosed,
     ShowsBytes,
+    LosesUpdates,
 }
 
 /// Rows by id, and how often they have been changed.
@@ -140,7 +141,7 @@ impl<T> Stored<T> {
 }
 
 /// A row with a key and days, which may be cancelled: a price or a cost.
-pub(crate) trait Dated: Clone {
+pub(crate) trait Dated: Clone + PartialEq {
     type Key: PartialEq;
     fn rows(state: &State) -> &Rows<Self>;
     fn rows_mut(state: &mut State) -> &mut Rows<Self>;

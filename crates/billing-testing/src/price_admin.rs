@@ -36,22 +36,25 @@ impl PriceAdmin for Memory {
     async fn supersede_price(
         &self,
         old: PriceId,
+        seen: Option<&Price>,
         new: &NewPrice,
         action: &AdminAction,
     ) -> Result<ChangeOutcome<Price>, PortError> {
         let mut state = self.open("supersede_price")?;
         let refusal = refuse_rated(&state, &new.terms, Some(old));
         let next = |old: &Price| refusal.map(|()| price_of(new, old.version + 1, action));
-        Ok(outcome(supersede(&mut state, old.0, new.id.0, new.terms.days, action.at, next)))
+        let change = Supersede { old: old.0, new: new.id.0, days: new.terms.days, at: action.at };
+        Ok(outcome(supersede(&mut state, &change, seen, next)))
     }
 
     async fn end_price(
         &self,
         id: PriceId,
+        seen: Option<&Price>,
         today: Day,
         action: &AdminAction,
     ) -> Result<ChangeOutcome<Price>, PortError> {
-        Ok(outcome(end::<Price>(&mut *self.open("end_price")?, id.0, today, action.at)))
+        Ok(outcome(end::<Price>(&mut *self.open("end_price")?, id.0, seen, today, action.at)))
     }
 
     async fn costs(
@@ -82,6 +85,7 @@ impl PriceAdmin for Memory {
     async fn supersede_cost(
         &self,
         old: CostId,
+        seen: Option<&OperatorCost>,
         new: &CostDraft,
         action: &AdminAction,
     ) -> Result<ChangeOutcome<OperatorCost>, PortError> {
@@ -93,16 +97,18 @@ impl PriceAdmin for Memory {
             let new = NewCost { id, key: old.key.clone(), cost_per_segment, days };
             refusal.map(|()| cost_of(&new, old.version + 1, action))
         };
-        Ok(outcome(supersede(&mut state, old.0, new.id.0, new.days, action.at, next)))
+        let change = Supersede { old: old.0, new: new.id.0, days: new.days, at: action.at };
+        Ok(outcome(supersede(&mut state, &change, seen, next)))
     }
 
     async fn end_cost(
         &self,
         id: CostId,
+        seen: Option<&OperatorCost>,
         today: Day,
         action: &AdminAction,
     ) -> Result<ChangeOutcome<OperatorCost>, PortError> {
-        Ok(outcome(end::<OperatorCost>(&mut *self.open("end_cost")?, id.0, today, action.at)))
+        Ok(outcome(end::<OperatorCost>(&mut *self.open("end_cost")?, id.0, seen, today, action.at)))
     }
 }
 
@@ -227,18 +233,25 @@ fn insert<T: Dated>(state: &mut State, id: Uuid, row: T) -> Result<T, Refusal> {
     Ok(row)
 }
 
-fn supersede<T: Dated>(
-    state: &mut State,
+struct Supersede {
     old: Uuid,
     new: Uuid,
     days: DayRange,
     at: Timestamp,
+}
+
+fn supersede<T: Dated>(
+    state: &mut State,
+    change: &Supersede,
+    seen: Option<&T>,
     next: impl FnOnce(&T) -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
+    let Supersede { old, new, days, at } = *change;
     if let Some(made) = T::rows(state).get(&new) {
         return Ok(made.row.clone());
     }
     let stored = T::rows(state).get(&old).cloned().ok_or(Refusal::NotFound)?;
+    refuse_changed(state, seen, &stored.row)?;
     let is_over = stored.row.days().until().is_some_and(|until| until < days.from());
     if stored.row.is_cancelled() || stored.is_superseded || is_over {
         return Err(Refusal::Ended);
@@ -255,7 +268,9 @@ fn supersede<T: Dated>(
     })
 }
 
-fn end<T: Dated>(state: &mut State, id: Uuid, today: Day, at: Timestamp) -> Result<T, Refusal> {
+fn end<T: Dated>(state: &mut State, id: Uuid, seen: Option<&T>, today: Day, at: Timestamp) -> Result<T, Refusal> {
+    let row = T::rows(state).get(&id).map(|stored| stored.row.clone()).ok_or(Refusal::NotFound)?;
+    refuse_changed(state, seen, &row)?;
     let rows = T::rows_mut(state);
     let stored = rows.get_mut(&id).ok_or(Refusal::NotFound)?;
     let days = stored.row.days();
@@ -269,4 +284,9 @@ fn end<T: Dated>(state: &mut State, id: Uuid, today: Day, at: Timestamp) -> Resu
     let ended = stored.row.clone();
     rows.changes += 1;
     Ok(ended)
+}
+
+fn refuse_changed<T: PartialEq>(state: &State, seen: Option<&T>, stored: &T) -> Result<(), Refusal> {
+    let is_changed = seen.is_some_and(|seen| seen != stored);
+    if is_changed && !state.has(Flaw::LosesUpdates) { Err(Refusal::Changed) } else { Ok(()) }
 }

@@ -1,8 +1,10 @@
-//! The fake of `UsageReader`.
+//! The fakes of `UsageReader` and `ReadOwnWrites`.
 
 use std::collections::BTreeMap;
 
-use billing_domain::ports::{AccountProfile, AdminAction, MarginPage, PortError, UsageAnswer, UsageReader};
+use billing_domain::ports::{
+    AccountProfile, AdminAction, LogPosition, MarginPage, PortError, ReadOwnWrites, UsageAnswer, UsageReader,
+};
 use billing_domain::usage::{
     BucketKey, Granularity, MarginGrouping, MarginKey, MarginPlace, MarginQuestion, MarginRow, MarginSums, MarginTotal,
     RatedUsage, UsageCell, UsageQuestion, fold,
@@ -64,6 +66,18 @@ impl UsageReader for Memory {
     }
 }
 
+/// There is one copy of everything: whoever reads sees what was written.
+impl ReadOwnWrites for Memory {
+    async fn log_position(&self) -> Result<LogPosition, PortError> {
+        let written = self.open("log_position")?.changes();
+        Ok(LogPosition(written))
+    }
+
+    fn seeing(self, _: LogPosition) -> Self {
+        self
+    }
+}
+
 fn totals(rows: &[MarginRow]) -> Result<Vec<MarginTotal>, MoneyError> {
     let mut totals: BTreeMap<Currency, MarginTotal> = BTreeMap::new();
     for MarginRow { currency, sums, .. } in rows {
@@ -111,6 +125,11 @@ impl State {
             MarginGrouping::Tier => MarginKey::Tier(self.prices.get(&bucket.price.0)?.row.terms.tier.clone()),
             MarginGrouping::Day => MarginKey::Day(bucket.day),
         })
+    }
+
+    /// A number that grows with every change of a price or cost.
+    fn changes(&self) -> u64 {
+        u64::try_from(self.prices.changes.saturating_add(self.costs.changes)).unwrap_or_default()
     }
 
     fn profile(&self, question: &UsageQuestion) -> Option<AccountProfile> {

@@ -33,8 +33,12 @@ pub(crate) enum Kind {
     Malformed,
     /// Fields or parameters with values that cannot be.
     Invalid,
+    /// The resource is not as `If-Match` says.
+    PreconditionFailed,
     /// More body than is taken.
     TooLarge,
+    /// A longer path and query than is taken.
+    TargetTooLong,
     /// Another media type than JSON.
     MediaType,
     /// The body did not come in time.
@@ -57,6 +61,8 @@ pub(crate) enum Kind {
     Resolved,
     /// The quarantined message cannot be replayed, or not now.
     NotReplayable,
+    /// More headers than are taken.
+    HeadTooLarge,
     /// The idempotency key stands for something else.
     KeyReused,
     /// More requests at once than can be served.
@@ -69,7 +75,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// The whole catalogue.
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::Malformed,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -85,10 +91,13 @@ impl Kind {
         Self::DocumentNotReady,
         Self::Resolved,
         Self::NotReplayable,
+        Self::PreconditionFailed,
         Self::TooLarge,
+        Self::TargetTooLong,
         Self::MediaType,
         Self::Invalid,
         Self::KeyReused,
+        Self::HeadTooLarge,
         Self::Internal,
         Self::Overloaded,
         Self::Unavailable,
@@ -112,10 +121,13 @@ impl Kind {
             Self::DocumentNotReady => (409, "document-not-ready", "The document is not ready"),
             Self::Resolved => (409, "resolved", "The message is not open any more"),
             Self::NotReplayable => (409, "not-replayable", "The message cannot be replayed"),
+            Self::PreconditionFailed => (412, "precondition-failed", "It has been changed"),
             Self::TooLarge => (413, "too-large", "The body is too large"),
+            Self::TargetTooLong => (414, "target-too-long", "The path and query are too long"),
             Self::MediaType => (415, "media-type", "The media type is not supported"),
             Self::Invalid => (422, "invalid", "Some values cannot be accepted"),
             Self::KeyReused => (422, "idempotency-key-reused", "The idempotency key was used for something else"),
+            Self::HeadTooLarge => (431, "head-too-large", "The headers are too large"),
             Self::Internal => (500, "internal", "Something went wrong on our side"),
             Self::Overloaded => (503, "overloaded", "Too many requests at once"),
             Self::Unavailable => (503, "unavailable", "Temporarily unavailable"),
@@ -169,10 +181,13 @@ impl Kind {
             Self::NotReplayable => {
                 "only its beginning was kept, or its bytes are kept no longer, or its replay is under way"
             }
+            Self::PreconditionFailed => "read it again and decide again: it is not as the ETag in If-Match was of",
             Self::TooLarge => "a body has at most 65536 bytes",
+            Self::TargetTooLong => "a path and its query have at most 8192 bytes together",
             Self::MediaType => "send the body as application/json",
             Self::Invalid => "errors lists each value and what it may be",
             Self::KeyReused => "choose another Idempotency-Key, or repeat exactly the request it was first used for",
+            Self::HeadTooLarge => "all headers but Authorization have at most 16384 bytes together",
             Self::Internal => "try again; if it stays, tell the operators the instance",
             Self::Overloaded | Self::Unavailable => "try again after the time that Retry-After names",
         }

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 /// The caller's name for the request, given back with the answer.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const TRACEPARENT: &str = "traceparent";
+/// W3C trace context.
+pub(crate) const TRACEPARENT: &str = "traceparent";
 
 const REQUEST_ID_MAX: usize = 128;
 

@@ -3,10 +3,11 @@
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
-use actix_web::web::{BytesMut, Data, Query};
+use actix_web::web::{BytesMut, Query};
 use billing_domain::AccountId;
 use billing_domain::ports::AdminAction;
 use jiff::Timestamp;
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::auth::Caller;
@@ -15,11 +16,12 @@ use crate::http::fields::{Fields, Given, uuid};
 use crate::http::idempotency;
 use crate::http::problem::{Kind, Place, Problem};
 use crate::http::trace::Trace;
-use crate::services::{Services, Store};
+use crate::http::{answer, entity_tag};
+use crate::services::{Seeing, Store};
 
 /// Who asks what, and with what it is answered.
 pub(crate) struct Call<S: Store> {
-    pub(crate) services: Data<Services<S>>,
+    pub(crate) services: Seeing<S>,
     pub(crate) caller: Caller,
     /// When the request came; the only "now" of its handling.
     pub(crate) now: Timestamp,
@@ -95,6 +97,18 @@ impl<S: Store> Call<S> {
     pub(crate) async fn csv_body(&mut self) -> Result<BytesMut, Problem> {
         let payload = std::mem::replace(&mut self.payload, Payload::None);
         read_csv(self.request.headers(), payload).await
+    }
+
+    /// What is to be changed only if it stays as it is now, which is `view` to who reads it: when `If-Match` says so.
+    ///
+    /// # Errors
+    /// 412 when it is not what `If-Match` names.
+    pub(crate) fn seen<T: Clone>(&self, stored: &T, view: &impl Serialize) -> Result<Option<T>, Problem> {
+        match entity_tag::is_expected(&self.request, &answer::tag_of(view)?) {
+            None => Ok(None),
+            Some(true) => Ok(Some(stored.clone())),
+            Some(false) => Err(Kind::PreconditionFailed.into()),
+        }
     }
 
     /// Who does something now, for the audit log.

@@ -1,80 +1,78 @@
-//! From the table to a server: every request is traced, measured, authenticated and authorised here, and every failure
-//! becomes a problem here.
+//! From the table to a server: every request is traced, measured, bounded, authenticated and authorised here, and every
+//! failure becomes a problem here.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use std::time::Instant;
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::guard::{Any, Get, Head};
 use actix_web::http::Method;
-use actix_web::http::header::HeaderValue;
-use actix_web::middleware::Next;
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
+use actix_web::{App, Error, HttpRequest, HttpResponse};
 use futures::FutureExt as _;
 
 use super::access::authorise;
 use super::call::Call;
+use super::edge::{cors, trace_of, watch};
 use super::table::{Access, Route, table};
 use crate::auth::Denied;
+use crate::http::consistency::{self, CONSISTENCY};
 use crate::http::problem::{Kind, Problem};
-use crate::http::trace::{REQUEST_ID, Trace};
-use crate::services::{Services, Store};
+use crate::http::represent::represent;
+use crate::http::trace::Trace;
+use crate::services::{Seeing, Services, Store};
 
-/// How long requests took, by route pattern, method and status. Seconds.
-pub(crate) const DURATION: &str = "http_request_duration_seconds";
+/// Everything that is served, to pages of these origins as well.
+pub(crate) fn app<S: Store>(
+    services: Data<Services<S>>,
+    origins: &[String],
+) -> App<
+    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()> + use<S>,
+> {
+    let methods = table::<S>().into_iter().map(|route| route.method);
+    App::new()
+        .app_data(services)
+        .wrap(Condition::new(!origins.is_empty(), cors(origins, methods)))
+        .wrap(from_fn(watch::<S>))
+        .configure(register::<S>)
+}
 
-/// Registers the whole table, with 405 for other methods and 404 for other paths.
-pub(crate) fn register<S: Store>(config: &mut ServiceConfig) {
+/// Registers the whole table: HEAD where there is GET, OPTIONS everywhere, 405 for other methods and 404 for other paths.
+fn register<S: Store>(config: &mut ServiceConfig) {
     let mut by_path: BTreeMap<&'static str, Vec<Rc<Route<S>>>> = BTreeMap::new();
     for route in table::<S>() {
         by_path.entry(route.path).or_default().push(Rc::new(route));
     }
     for (path, routes) in by_path {
-        let methods: Vec<_> = routes.iter().map(|route| route.method.as_str().to_owned()).collect();
-        let allow = methods.join(", ");
+        let methods =
+            routes.iter().map(|route| if route.method == Method::GET { "GET, HEAD" } else { route.method.as_str() });
+        let allow: String = methods.chain(["OPTIONS"]).collect::<Vec<_>>().join(", ");
         let mut resource = web::resource(path);
         for route in routes {
             let method = route.method.clone();
             let handle = move |request: HttpRequest, payload: Payload, services: Data<Services<S>>| {
                 answer(Rc::clone(&route), request, payload, services)
             };
-            resource = resource.route(web::method(method).to(handle));
+            let of_method =
+                if method == Method::GET { web::route().guard(Any(Get()).or(Head())) } else { web::method(method) };
+            resource = resource.route(of_method.to(handle));
         }
+        let allowed = allow.clone();
+        let tell = move || {
+            let answer = HttpResponse::NoContent().insert_header((ALLOW, allowed.as_str())).finish();
+            async move { answer }
+        };
         let refuse = move |request: HttpRequest| {
             let problem = Problem::method_not_allowed(allow.clone());
             async move { problem.into_response(&trace_of(&request)) }
         };
-        config.service(resource.default_service(web::to(refuse)));
+        config.service(resource.route(web::method(Method::OPTIONS).to(tell)).default_service(web::to(refuse)));
     }
     let nothing = async |request: HttpRequest| Problem::from(Kind::NotFound).into_response(&trace_of(&request));
     config.default_service(web::to(nothing));
-}
-
-/// Gives each request its trace, measures it and logs it.
-pub(crate) async fn watch(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let begun = Instant::now();
-    let trace = Trace::of(request.headers());
-    request.extensions_mut().insert(trace.clone());
-    let mut response = next.call(request).await?;
-    if let Ok(id) = HeaderValue::from_str(&trace.request_id) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
-    let seconds = begun.elapsed().as_secs_f64();
-    let route = response.request().match_pattern().unwrap_or_else(|| "unknown".into());
-    let method = method_label(response.request().method());
-    let status = response.status().as_u16();
-    if !route.starts_with("/health/") {
-        let (trace_id, request_id) = (trace.trace_id, trace.request_id);
-        tracing::info!(trace_id, request_id, method, route, status, seconds, "answered");
-    }
-    metrics::histogram!(DURATION, "route" => route, "method" => method, "status" => status.to_string()).record(seconds);
-    Ok(response)
 }
 
 /// Answers one request of a route of the table.
@@ -85,12 +83,13 @@ async fn answer<S: Store>(
     services: Data<Services<S>>,
 ) -> HttpResponse {
     let trace = trace_of(&request);
-    let work = AssertUnwindSafe(pass(&route, request, payload, services, trace.clone()));
-    match work.catch_unwind().await {
+    let work = AssertUnwindSafe(pass(&route, request.clone(), payload, services, trace.clone()));
+    let response = match work.catch_unwind().await {
         Ok(Ok(response)) => response,
         Ok(Err(problem)) => problem.into_response(&trace),
         Err(_) => Problem::caused(Kind::Internal, "a handler panicked").into_response(&trace),
-    }
+    };
+    represent(&request, response)
 }
 
 /// Authenticates, authorises, and lets the route answer.
@@ -102,7 +101,7 @@ async fn pass<S: Store>(
     trace: Trace,
 ) -> Result<HttpResponse, Problem> {
     let (scope, reach, handle) = match &route.access {
-        Access::Open(handle) => return Ok(handle(&services)),
+        Access::Open(handle) => return handle(&services, &request),
         Access::Guarded(scope, reach, handle) => (*scope, *reach, handle),
     };
     let now = (services.now)();
@@ -115,20 +114,27 @@ async fn pass<S: Store>(
         return Err(Kind::Forbidden.into());
     }
     authorise(&caller, scope, reach)?;
-    let payload = payload.into_inner();
-    handle(Call { services, caller, now, trace, request, payload }).await
+    let seen = consistency::read(request.headers())?;
+    let (payload, is_write) = (payload.into_inner(), route.method != Method::GET);
+    let (all, services) = (services.clone(), Seeing::new(services, seen));
+    let trace_id = trace.trace_id.clone();
+    let mut response = handle(Call { services, caller, now, trace, request, payload }).await?;
+    if is_write && response.status().is_success() {
+        tell_position(&all, &mut response, &trace_id).await;
+    }
+    Ok(response)
 }
 
-/// The trace that [`watch`] gave the request.
-fn trace_of(request: &HttpRequest) -> Trace {
-    let known = request.extensions().get::<Trace>().cloned();
-    known.unwrap_or_else(|| Trace::of(request.headers()))
-}
-
-/// The method as a metric's label: whoever invents methods invents no series.
-fn method_label(method: &Method) -> &'static str {
-    [Method::GET, Method::POST, Method::PATCH, Method::DELETE, Method::PUT, Method::HEAD, Method::OPTIONS]
-        .iter()
-        .position(|known| known == method)
-        .map_or("other", |at| ["GET", "POST", "PATCH", "DELETE", "PUT", "HEAD", "OPTIONS"][at])
+/// Says how far the log is written now that the write is done. The write stands, whether or not that is known.
+async fn tell_position<S: Store>(services: &Services<S>, response: &mut HttpResponse, trace_id: &str) {
+    match services.run(async |store: S| store.log_position().await).await {
+        Ok(position) => {
+            if let Ok(value) = HeaderValue::from_str(&consistency::write(position)) {
+                response.headers_mut().insert(CONSISTENCY, value);
+            }
+        }
+        Err(problem) => {
+            tracing::warn!(trace_id, problem = problem.kind.name(), "a write is answered without its place in the log");
+        }
+    }
 }

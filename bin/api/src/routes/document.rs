@@ -16,6 +16,7 @@ use utoipa::openapi::{
 };
 
 use super::access::Scope;
+use super::headers;
 use crate::http::answer::{LEFT_OUT, PDF};
 use crate::http::csv::CSV;
 use crate::http::idempotency::IDEMPOTENCY_KEY;
@@ -24,8 +25,10 @@ use crate::http::problem::{Kind, PROBLEM_JSON, ProblemDocument};
 const JSON: &str = "application/json";
 const TOKEN: &str = "token";
 const UUID_EXAMPLE: &str = "01928c3e-5a7b-7c1d-9e2f-3a4b5c6d7e8f";
+/// Any route may answer these.
+const EVERYWHERE: [Kind; 2] = [Kind::TargetTooLong, Kind::HeadTooLarge];
 /// Any guarded route may answer these.
-const GUARDED: [Kind; 2] = [Kind::Unauthenticated, Kind::Forbidden];
+const GUARDED: [Kind; 3] = [Kind::Malformed, Kind::Unauthenticated, Kind::Forbidden];
 const EVERY_STORE_CALL: [Kind; 3] = [Kind::Internal, Kind::Overloaded, Kind::Unavailable];
 const EVERY_BODY: [Kind; 4] = [Kind::Malformed, Kind::Timeout, Kind::TooLarge, Kind::MediaType];
 
@@ -77,6 +80,17 @@ impl Operation {
             .examples([json!(42)])
             .build();
         self.with(parameter(ParameterIn::Path, "id", id.into(), description))
+    }
+
+    /// The `{id}` of a path that is no UUID.
+    pub(crate) fn name_in_path(self, schema: Schema, description: &str) -> Self {
+        self.with(parameter(ParameterIn::Path, "id", schema, description))
+    }
+
+    /// `If-Match`, and that what is to be changed may have been changed.
+    pub(crate) fn conditional(mut self) -> Self {
+        self.kinds.push(Kind::PreconditionFailed);
+        self.with(headers::if_match())
     }
 
     /// `limit` and `cursor`.
@@ -242,8 +256,14 @@ impl Operation {
         ContentBuilder::new().schema(Some(Ref::from_schema_name(T::name()))).example(example).build()
     }
 
-    /// With what its scope adds, and its problems by status.
-    fn build(mut self, scope: Option<Scope>) -> (utoipa::openapi::path::Operation, Vec<NamedSchema>) {
+    /// With what its scope and its method add, and its problems by status.
+    fn build(
+        mut self,
+        method: &HttpMethod,
+        path: &str,
+        scope: Option<Scope>,
+    ) -> (utoipa::openapi::path::Operation, Vec<NamedSchema>) {
+        self.kinds.extend(EVERYWHERE);
         if let Some(scope) = scope {
             self.kinds.extend(GUARDED);
             self.kinds.extend(EVERY_STORE_CALL);
@@ -254,7 +274,9 @@ impl Operation {
         for same_status in self.kinds.chunk_by(|a, b| a.status() == b.status()) {
             self.builder = self.builder.response(same_status[0].status().as_str(), problem_response(same_status));
         }
-        (self.builder.build(), self.schemas)
+        let mut operation = self.builder.build();
+        headers::complete(&mut operation, method, path, scope.is_some());
+        (operation, self.schemas)
     }
 }
 
@@ -267,7 +289,7 @@ pub(crate) fn open_api(
         vec![(ProblemDocument::name().into_owned(), <ProblemDocument as utoipa::PartialSchema>::schema())];
     ProblemDocument::schemas(&mut schemas);
     for (method, path, scope, operation) in routes {
-        let (operation, used) = operation.build(scope);
+        let (operation, used) = operation.build(&method, path, scope);
         paths.add_path_operation(path, vec![method], operation);
         schemas.extend(used);
     }
@@ -286,7 +308,8 @@ pub(crate) fn open_api(
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
             "Usage, invoices, prices and operator costs of the SMS gateway. Money is a decimal string, days are UTC and inclusive at \
-             both ends, errors are RFC 9457 problems whose `type` is stable. Unknown parameters and fields are refused.",
+             both ends, errors are RFC 9457 problems whose `type` is stable. Unknown parameters and fields are refused. HEAD is answered \
+             wherever GET is, and OPTIONS everywhere; every answer carries `X-Request-Id`.",
         ))
         .build();
     OpenApiBuilder::new().info(info).paths(paths).components(Some(components)).build()

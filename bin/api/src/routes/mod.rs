@@ -7,6 +7,8 @@ mod corrections;
 mod decks;
 mod dispatch;
 mod document;
+mod edge;
+mod headers;
 mod health;
 mod invoices;
 mod list;
@@ -22,7 +24,8 @@ mod table;
 mod terms;
 mod usage;
 
-pub(crate) use dispatch::{DURATION, register, watch};
+pub(crate) use dispatch::app;
+pub(crate) use edge::DURATION;
 pub(crate) use pages::Pages;
 #[cfg(test)]
 pub(crate) use table::Access;

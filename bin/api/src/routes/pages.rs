@@ -2,16 +2,18 @@
 
 use std::fmt::Write as _;
 
-use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
-use super::document::{Operation, open_api as document_of};
+use super::document::{Operation, open_api as document_of, text_of};
 use super::table::{Access, table};
-use crate::http::problem::Kind;
+use crate::http::problem::{Kind, Problem};
 use crate::services::{Services, Store};
 
 const STYLE: &str = include_str!("docs.css");
+const PUBLIC: &str = "public, max-age=300";
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 /// Both forms of the document, made once.
 pub(crate) struct Pages {
@@ -41,7 +43,7 @@ impl Pages {
 /// The document.
 pub(super) fn open_api<S: Store>(services: &Services<S>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
-    response.insert_header((CACHE_CONTROL, "public, max-age=300")).content_type("application/json");
+    response.insert_header((CACHE_CONTROL, PUBLIC)).content_type("application/json");
     response.body(services.pages.json.clone())
 }
 
@@ -49,22 +51,64 @@ pub(super) fn open_api<S: Store>(services: &Services<S>) -> HttpResponse {
 pub(super) fn docs<S: Store>(services: &Services<S>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response
-        .insert_header((CACHE_CONTROL, "public, max-age=300"))
-        .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"))
+        .insert_header((CACHE_CONTROL, PUBLIC))
+        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
         .content_type("text/html; charset=utf-8");
     response.body(services.pages.html.clone())
+}
+
+/// The page that a problem's `type` leads to.
+///
+/// # Errors
+/// 404 when there is no such problem.
+pub(super) fn problem(request: &HttpRequest) -> Result<HttpResponse, Problem> {
+    let name = request.match_info().query("id");
+    let kind = *Kind::ALL.iter().find(|kind| kind.name() == name).ok_or(Kind::NotFound)?;
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((CACHE_CONTROL, PUBLIC))
+        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .content_type("text/html; charset=utf-8");
+    Ok(response.body(problem_page(kind)))
 }
 
 /// `GET /openapi.json`.
 pub(super) fn open_api_document() -> Operation {
     let example = json!({"openapi": "3.1.0"});
-    Operation::new("getOpenApi", "Documentation", "This document").answers_json(200, "OpenAPI 3.1.", example)
+    Operation::new("getOpenApi", "Documentation", "This document")
+        .answers_json(200, "OpenAPI 3.1.", example)
+        .refuses(&[Kind::Overloaded])
 }
 
 /// `GET /docs`.
 pub(super) fn docs_document() -> Operation {
     let example = json!("<!doctype html>");
-    Operation::new("getDocs", "Documentation", "This document, for people").answers_html(200, "A page.", example)
+    Operation::new("getDocs", "Documentation", "This document, for people")
+        .answers_html(200, "A page.", example)
+        .refuses(&[Kind::Overloaded])
+}
+
+/// `GET /problems/{id}`.
+pub(super) fn problem_document() -> Operation {
+    let names = Kind::ALL.map(Kind::name);
+    Operation::new("getProblem", "Documentation", "What a problem means, for people")
+        .name_in_path(text_of(&names, "invalid"), "The last part of a problem's `type`.")
+        .answers_html(200, "A page.", json!("<!doctype html>"))
+        .refuses(&[Kind::NotFound, Kind::Overloaded])
+}
+
+fn problem_page(kind: Kind) -> String {
+    let (name, status, title, meaning) = (kind.name(), kind.status(), kind.title(), kind.meaning());
+    let after = kind.retry_after().map_or(String::new(), |seconds| {
+        format!("<p>It may be worth to try again after {seconds} s: <code>Retry-After</code>.</p>")
+    });
+    format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><title>{name}</title><style>{STYLE}</style>\
+         <h1>{title} <small>{}</small></h1><p><code>{}</code></p><p>{meaning}</p>{after}\
+         <p><a href=../docs#problems>All problems</a></p>",
+        status.as_u16(),
+        kind.uri(),
+    )
 }
 
 fn page(document: &Value) -> String {

@@ -2,7 +2,6 @@
 //! problem; after that the transfer breaks off.
 
 use actix_web::HttpResponse;
-use actix_web::web::Data;
 use billing_domain::ports::PortError;
 
 use super::call::Call;
@@ -10,7 +9,7 @@ use crate::http::answer;
 use crate::http::csv::{Cell, lines};
 use crate::http::problem::Problem;
 use crate::http::stream::{self, Filler};
-use crate::services::{Services, Store};
+use crate::services::{Seeing, Store};
 
 /// Rows, and the place after which more follow.
 type Page<T, K> = (Vec<T>, Option<K>);
@@ -55,7 +54,7 @@ impl<T: Send + 'static> Sheet<T> {
     /// Until all are out; why not.
     async fn fill<S, K, F>(
         self,
-        services: &Data<Services<S>>,
+        services: &Seeing<S>,
         filler: Filler,
         head: Vec<u8>,
         mut after: Option<K>,

@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 
-use actix_web::HttpResponse;
 use actix_web::http::Method;
+use actix_web::{HttpRequest, HttpResponse};
 use futures::future::LocalBoxFuture;
 
 use super::access::{Reach, Scope};
@@ -23,7 +23,7 @@ pub(crate) type Answer = LocalBoxFuture<'static, Result<HttpResponse, Problem>>;
 /// Who may come in, and who answers.
 pub(crate) enum Access<S: Store> {
     /// Everyone, without a token.
-    Open(fn(&Services<S>) -> HttpResponse),
+    Open(fn(&Services<S>, &HttpRequest) -> Result<HttpResponse, Problem>),
     /// Callers with the scope and a role that reaches as far.
     Guarded(Scope, Reach, fn(Call<S>) -> Answer),
 }
@@ -46,10 +46,11 @@ pub(crate) fn table<S: Store>() -> Vec<Route<S>> {
     let (get, post, patch, delete) = (Method::GET, Method::POST, Method::PATCH, Method::DELETE);
     #[rustfmt::skip]
     let rows = vec![
-        row(get.clone(), "/health/live", Open(|_| health::live()), health::live_document),
-        row(get.clone(), "/health/ready", Open(health::ready), health::ready_document),
-        row(get.clone(), "/openapi.json", Open(pages::open_api), pages::open_api_document),
-        row(get.clone(), "/docs", Open(pages::docs), pages::docs_document),
+        row(get.clone(), "/health/live", Open(|_, _| Ok(health::live())), health::live_document),
+        row(get.clone(), "/health/ready", Open(|services, _| Ok(health::ready(services))), health::ready_document),
+        row(get.clone(), "/openapi.json", Open(|services, _| Ok(pages::open_api(services))), pages::open_api_document),
+        row(get.clone(), "/docs", Open(|services, _| Ok(pages::docs(services))), pages::docs_document),
+        row(get.clone(), "/problems/{id}", Open(|_, request| pages::problem(request)), pages::problem_document),
 
         row(get.clone(), "/v1/billing/usage", Guarded(BillingRead, Account, |call| Box::pin(usage::show(call))), usage::document),
         row(get.clone(), "/v1/billing/invoices", Guarded(BillingRead, Account, |call| Box::pin(invoices::list(call))), invoices::listing),

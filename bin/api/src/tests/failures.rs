@@ -25,12 +25,12 @@ async fn unknown_paths_and_methods_are_problems_too() {
         ("GET", "/v1/billing", 404, None),
         ("GET", "/v1/admin/pricing/1/2", 404, None),
         ("GET", "/%2e%2e/etc/passwd", 404, None),
-        ("DELETE", "/v1/billing/usage", 405, Some("GET")),
-        ("PUT", "/v1/admin/pricing", 405, Some("GET, POST")),
-        ("POST", "/v1/admin/pricing/1", 405, Some("GET, PATCH, DELETE")),
-        ("POST", "/v1/admin/pricing/explain", 405, Some("GET")),
-        ("DELETE", "/v1/admin/pricing/resolve", 405, Some("GET")),
-        ("BREW", "/docs", 405, Some("GET")),
+        ("DELETE", "/v1/billing/usage", 405, Some("GET, HEAD, OPTIONS")),
+        ("PUT", "/v1/admin/pricing", 405, Some("GET, HEAD, POST, OPTIONS")),
+        ("POST", "/v1/admin/pricing/1", 405, Some("GET, HEAD, PATCH, DELETE, OPTIONS")),
+        ("POST", "/v1/admin/pricing/explain", 405, Some("GET, HEAD, OPTIONS")),
+        ("DELETE", "/v1/admin/pricing/resolve", 405, Some("GET, HEAD, OPTIONS")),
+        ("BREW", "/docs", 405, Some("GET, HEAD, OPTIONS")),
     ] {
         let reply = world.send(&Ask::new(method, path)).await;
         assert_eq!((reply.status, reply.header("Allow")), (expected, allow), "{method} {path}");

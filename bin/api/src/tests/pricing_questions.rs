@@ -125,7 +125,7 @@ async fn a_rated_message_is_explained() {
     put_rated(&world, own, event(), 3, Some(("USD", 24_000)));
     let reply = ask(&world, &format!("explain?messageId={MESSAGE}")).await;
     assert_eq!(reply.status, 200, "{}", reply.text);
-    assert_eq!(reply.header("Cache-Control"), Some("private, no-store"));
+    assert_eq!(reply.header("Cache-Control"), Some("private, no-cache"));
     assert_eq!(rules(&reply), "-W-x");
     let mut body = reply.body.clone();
     body.as_object_mut().unwrap().remove("candidates");

@@ -43,7 +43,7 @@ async fn a_customer_sees_every_period_and_no_cost() {
     let uri = "/v1/billing/usage?from=2026-10-01&to=2026-10-03&operatorId=op-20";
     let reply = world.send(&Ask::get(uri).customer(ACCOUNT)).await;
     assert_eq!(reply.status, 200, "{}", reply.text);
-    assert_eq!(reply.header("Cache-Control"), Some("private, no-store"));
+    assert_eq!(reply.header("Cache-Control"), Some("private, no-cache"));
     let sums = |messages: u64, price: &str| json!({"messageCount": messages, "segmentCount": 2 * messages, "totalCustomerPrice": price});
     let bucket = |period: &str, messages: u64, price: &str| {
         let mut bucket = sums(messages, price);

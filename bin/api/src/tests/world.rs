@@ -4,12 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use actix_web::App;
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
-use actix_web::middleware::from_fn;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
-use actix_web::web::Data;
+use actix_web::web::{Bytes, Data};
 use billing_runtime::Health;
 use billing_testing::Memory;
 use jiff::Timestamp;
@@ -37,6 +35,7 @@ impl Store for Memory {
 pub(super) struct World {
     pub(super) memory: Memory,
     pub(super) services: Data<Services<Memory>>,
+    pub(super) origins: Vec<String>,
     jwks: PathBuf,
 }
 
@@ -46,10 +45,11 @@ pub(super) struct Reply {
     pub(super) headers: HeaderMap,
     pub(super) body: Value,
     pub(super) text: String,
+    pub(super) bytes: Bytes,
 }
 
 /// A request.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Ask {
     method: Method,
     uri: String,
@@ -79,7 +79,7 @@ impl World {
         let memory = Memory::default();
         let (store, tools) = (memory.clone(), (memory.clone(), memory.clone()));
         let services = Services::new(store, tools, verifier, Health::default(), now, Handle::current()).unwrap();
-        Self { memory, services: Data::new(services), jwks }
+        Self { memory, services: Data::new(services), origins: Vec::new(), jwks }
     }
 
     /// Replaces the issuer's keys.
@@ -88,8 +88,7 @@ impl World {
     }
 
     pub(super) async fn send(&self, ask: &Ask) -> Reply {
-        let app = App::new().app_data(self.services.clone()).wrap(from_fn(routes::watch));
-        let app = init_service(app.configure(routes::register::<Memory>)).await;
+        let app = init_service(routes::app(self.services.clone(), &self.origins)).await;
         let mut request = TestRequest::with_uri(&ask.uri).method(ask.method.clone());
         for (name, value) in &ask.headers {
             request = request.append_header((name.as_str(), value.as_str()));
@@ -99,8 +98,9 @@ impl World {
         }
         let response = call_service(&app, request.to_request()).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = String::from_utf8(read_body(response).await.to_vec()).unwrap();
-        Reply { status, headers, body: serde_json::from_str(&text).unwrap_or_default(), text }
+        let bytes = read_body(response).await;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Reply { status, headers, body: serde_json::from_str(&text).unwrap_or_default(), text, bytes }
     }
 }
 
@@ -122,6 +122,11 @@ impl Ask {
 
     pub(super) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    pub(super) fn with_query(mut self, query: &str) -> Self {
+        self.uri = format!("{}?{query}", self.uri);
         self
     }
 

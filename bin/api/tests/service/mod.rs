@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::expect_used, clippy::panic, reason = "what a test cannot do without, it says so and ends")]
 
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -21,11 +22,13 @@ use super::support::{PASSWORD, TestDatabase};
 const ISSUER: &str = "https://issuer.test";
 const AUDIENCE: &str = "billing";
 const START_TIME_MAX: Duration = Duration::from_secs(30);
+/// Longer than any limit of the API on a connection.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// A running API. It ends with this value.
 pub(crate) struct Service {
     process: Child,
-    url: String,
+    address: String,
     folder: PathBuf,
     key: EncodingKey,
     client: reqwest::Client,
@@ -46,6 +49,18 @@ pub(crate) fn documents() -> S3Documents {
 
 impl Service {
     pub(crate) async fn start(db: &TestDatabase) -> Self {
+        Self::start_with(db, &[]).await
+    }
+
+    /// With more variables, or others.
+    pub(crate) async fn start_with(db: &TestDatabase, variables: &[(&str, &str)]) -> Self {
+        let service = Self::begin(db, variables);
+        service.until("/health/ready").await;
+        service
+    }
+
+    /// Begun, and perhaps never ready.
+    pub(crate) fn begin(db: &TestDatabase, variables: &[(&str, &str)]) -> Self {
         let folder = std::env::temp_dir().join(format!("billing-api-{}", Uuid::new_v4().simple()));
         std::fs::create_dir(&folder).expect("a folder");
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
@@ -70,23 +85,22 @@ impl Service {
             .env("BILLING_JWT_AUDIENCE", AUDIENCE)
             .env("BILLING_API_HTTP_ADDR", &address)
             .env("BILLING_API_METRICS_ADDR", "127.0.0.1:0")
+            .envs(variables.iter().copied())
             .stderr(Stdio::from(log))
             .spawn()
             .expect("the API starts");
-        let url = format!("http://{address}");
-        let service = Self { process, url, folder, key, client: reqwest::Client::new() };
-        service.until_ready().await;
-        service
+        Self { process, address, folder, key, client: reqwest::Client::new() }
     }
 
-    async fn until_ready(&self) {
+    /// Until there is an answer of success.
+    pub(crate) async fn until(&self, path: &str) {
         let deadline = Instant::now() + START_TIME_MAX;
         loop {
-            let answer = self.client.get(format!("{}/health/ready", self.url)).send().await;
+            let answer = self.client.get(self.url(path)).send().await;
             if answer.is_ok_and(|answer| answer.status().is_success()) {
                 return;
             }
-            assert!(Instant::now() < deadline, "the API is not ready: {}", self.log());
+            assert!(Instant::now() < deadline, "the API does not come up: {}", self.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -118,7 +132,25 @@ impl Service {
     }
 
     pub(crate) fn request(&self, method: Method, token: &str, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.url)).bearer_auth(token)
+        self.client.request(method, self.url(path)).bearer_auth(token)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// A connection on which nothing has been said yet.
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).expect("the API listens");
+        stream.set_read_timeout(Some(SILENCE_MAX)).expect("a limit");
+        stream
+    }
+
+    /// Asks it to stop, and waits until it has: what was going on has been done.
+    pub(crate) fn stop(mut self) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().expect("a signal").success());
+        assert!(self.process.wait().expect("an end").success(), "{}", self.log());
     }
 
     /// Status and body.

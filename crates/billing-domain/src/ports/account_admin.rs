@@ -132,6 +132,8 @@ pub enum AccountField {
 /// Why a change was refused; nothing was written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AccountRefusal {
+    /// The account is not, or no longer, as the caller has seen it.
+    Changed,
     /// The account has another tenant, for ever.
     OtherTenant,
     /// These are needed as well.
@@ -168,10 +170,11 @@ pub trait AccountAdmin {
 
     /// Adds the versions that [`next_versions`](crate::use_cases::next_versions) makes of the change; the account itself
     /// when it is not known. Audited. Another tier or currency gives the directory a new version, and excludes rating
-    /// while it commits. Repeating it changes nothing.
+    /// while it commits. Repeating it changes nothing. Only as the account was `seen`, if that is said.
     fn change_account(
         &self,
         change: &AccountChange,
+        seen: Option<&AccountHistory>,
         action: &AdminAction,
     ) -> impl Future<Output = Result<AccountOutcome, PortError>> + Send;
 }

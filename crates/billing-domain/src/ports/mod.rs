@@ -12,6 +12,7 @@ mod documents;
 mod error;
 mod invoices;
 mod ledger;
+mod log_position;
 mod partitions;
 mod prices;
 mod pricing_reader;
@@ -37,6 +38,7 @@ pub use invoices::{
     InvoiceStore, InvoiceVoider, Outbox, OutboxEntry, ParkedDraft, PinRequest, RunCounts, RunResult, RunTotals,
 };
 pub use ledger::{RecordOutcome, Recorded, RerateOutcome, UncostedUsage, UsageLedger, WaitingUsage};
+pub use log_position::{LogPosition, ReadOwnWrites};
 pub use partitions::{DetachOutcome, EventPartition, EventPartitions};
 pub use prices::{
     AdminAction, BookStamp, ChangeOutcome, CostDraft, CostFilter, NewCost, NewPrice, Page, PriceAdmin, PriceBookCache,

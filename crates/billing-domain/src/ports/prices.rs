@@ -123,6 +123,8 @@ pub enum Refusal {
     RatedUsage,
     /// It has ended or was cancelled, and cannot be changed any more.
     Ended,
+    /// It is not, or no longer, as the caller has seen it.
+    Changed,
     /// The idempotency key was used for something else.
     KeyReused,
     /// A correction that does not fit its price.
@@ -197,18 +199,21 @@ pub trait PriceAdmin {
     ) -> impl Future<Output = Result<ChangeOutcome<Price>, PortError>> + Send;
 
     /// Closes a price the day before `new` begins and makes `new` its next version. Only the version last made can
-    /// be changed.
+    /// be changed, and only as it was `seen`, if that is said.
     fn supersede_price(
         &self,
         old: PriceId,
+        seen: Option<&Price>,
         new: &NewPrice,
         action: &AdminAction,
     ) -> impl Future<Output = Result<ChangeOutcome<Price>, PortError>> + Send;
 
-    /// Makes `today` the last day; a price that has not begun is cancelled and kept for the record.
+    /// Makes `today` the last day; a price that has not begun is cancelled and kept for the record. Only as it was
+    /// `seen`, if that is said.
     fn end_price(
         &self,
         id: PriceId,
+        seen: Option<&Price>,
         today: Day,
         action: &AdminAction,
     ) -> impl Future<Output = Result<ChangeOutcome<Price>, PortError>> + Send;
@@ -231,18 +236,22 @@ pub trait PriceAdmin {
         action: &AdminAction,
     ) -> impl Future<Output = Result<ChangeOutcome<OperatorCost>, PortError>> + Send;
 
-    /// Closes a cost the day before `new` begins and makes `new` its next version.
+    /// Closes a cost the day before `new` begins and makes `new` its next version. Only as it was `seen`, if that is
+    /// said.
     fn supersede_cost(
         &self,
         old: CostId,
+        seen: Option<&OperatorCost>,
         new: &CostDraft,
         action: &AdminAction,
     ) -> impl Future<Output = Result<ChangeOutcome<OperatorCost>, PortError>> + Send;
 
-    /// Makes `today` the last day; a cost that has not begun is cancelled and kept for the record.
+    /// Makes `today` the last day; a cost that has not begun is cancelled and kept for the record. Only as it was `seen`,
+    /// if that is said.
     fn end_cost(
         &self,
         id: CostId,
+        seen: Option<&OperatorCost>,
         today: Day,
         action: &AdminAction,
     ) -> impl Future<Output = Result<ChangeOutcome<OperatorCost>, PortError>> + Send;

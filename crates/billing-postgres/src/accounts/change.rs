@@ -1,7 +1,7 @@
 //! What staff enter of an account: versions are added, none is changed.
 
 use billing_domain::invoicing::PartyVersion;
-use billing_domain::ports::{AccountChange, AccountOutcome, AdminAction};
+use billing_domain::ports::{AccountChange, AccountHistory, AccountOutcome, AccountRefusal, AdminAction};
 use billing_domain::usage::ProfileVersion;
 use billing_domain::use_cases::{NewVersions, next_versions};
 use diesel::sql_types::{Array, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
@@ -16,6 +16,7 @@ use super::rows::history;
 
 pub(super) struct ChangeAccount<'a> {
     pub(super) change: &'a AccountChange,
+    pub(super) seen: Option<&'a AccountHistory>,
     pub(super) action: &'a AdminAction,
 }
 
@@ -30,6 +31,9 @@ impl Transaction for ChangeAccount<'_> {
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<AccountOutcome, Failure> {
         hold_exclusive(connection, Book::Accounts).await?;
         let known = history(connection, self.change.account).await?;
+        if self.seen.is_some() && self.seen != known.as_ref() {
+            return Ok(AccountOutcome::Refused(AccountRefusal::Changed));
+        }
         let new = match next_versions(self.change, known.as_ref()) {
             Ok(new) => new,
             Err(refusal) => return Ok(AccountOutcome::Refused(refusal)),

@@ -45,7 +45,12 @@ impl AccountAdmin for Postgres {
         Ok(self.write(&list::FindAccount(id)).await?)
     }
 
-    async fn change_account(&self, change: &AccountChange, action: &AdminAction) -> Result<AccountOutcome, PortError> {
-        Ok(self.write(&change::ChangeAccount { change, action }).await?)
+    async fn change_account(
+        &self,
+        change: &AccountChange,
+        seen: Option<&AccountHistory>,
+        action: &AdminAction,
+    ) -> Result<AccountOutcome, PortError> {
+        Ok(self.write(&change::ChangeAccount { change, seen, action }).await?)
     }
 }

@@ -119,7 +119,7 @@ pub(super) async fn begin(
 ) -> Result<UsageExport<ExportedRows>, PortError> {
     let exports = &postgres.exports;
     let Ok(place) = Arc::clone(&exports.places).try_acquire_owned() else { return Ok(UsageExport::Busy) };
-    let replica = exports.replica.as_ref().filter(|_| postgres.freshness.complete_until().is_some());
+    let replica = exports.replica.as_ref().filter(|_| postgres.freshness.complete_until(postgres.seen).is_some());
     let mut found = None;
     if let Some(replica) = replica {
         // A replica that has the invoice has all that it sealed. One that fails is one that is not there.

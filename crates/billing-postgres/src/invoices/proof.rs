@@ -35,18 +35,15 @@ pub(super) async fn prove(
     id: InvoiceId,
     tenant: Option<TenantId>,
 ) -> Result<Option<InvoiceProof>, PortError> {
-    let fresh = postgres.freshness.complete_until();
     let work = ProveInvoice { id, tenant };
-    let found = match postgres.read(&work).await? {
+    Ok(match postgres.read_dated(&work).await? {
         // Issued a moment ago, perhaps: the replica may not have it yet.
-        None => postgres.write(&work).await?,
-        found => found,
-    };
-    Ok(found.map(|(proof, by_replica)| match fresh.filter(|_| by_replica) {
-        // On a replica the clock runs ahead of the data: complete is what was replayed when it was last compared.
-        Some(complete) => InvoiceProof { as_of: proof.as_of.min(complete), ..proof },
-        None => proof,
-    }))
+        (None, _) => postgres.write(&work).await?,
+        (Some(proof), complete) => {
+            let as_of = complete.map_or(proof.as_of, |complete| complete.min(proof.as_of));
+            Some(InvoiceProof { as_of, ..proof })
+        }
+    })
 }
 
 struct ProveInvoice {
@@ -57,8 +54,7 @@ struct ProveInvoice {
 impl Transaction for ProveInvoice {
     const NAME: &'static str = "prove_invoice";
     const READ_ONLY: bool = true;
-    /// And whether a replica said so.
-    type Output = Option<(InvoiceProof, bool)>;
+    type Output = Option<InvoiceProof>;
 
     fn reach(&self) -> Option<Reach> {
         Some(self.tenant.into())
@@ -69,8 +65,6 @@ impl Transaction for ProveInvoice {
         struct Server {
             #[diesel(sql_type = Timestamptz)]
             now: columns::Instant,
-            #[diesel(sql_type = Bool)]
-            is_replica: bool,
         }
         connection.batch_execute(TIME_MAX).await?;
         let found = rows::find(connection, self.id, false).await?;
@@ -85,9 +79,8 @@ impl Transaction for ProveInvoice {
         let lines = prove_lines(&contents.lines, &sealed, &counted, &prices)?;
         let lines = lines.into_iter().map(|line| without_archived(line, &archived)).collect();
         let receipts = receipts(connection, &invoice, &counted).await?;
-        let server: Server =
-            diesel::sql_query("SELECT now() AS now, pg_is_in_recovery() AS is_replica").get_result(connection).await?;
-        Ok(Some((InvoiceProof { lines, receipts, as_of: columns::timestamp(server.now) }, server.is_replica)))
+        let server: Server = diesel::sql_query("SELECT now() AS now").get_result(connection).await?;
+        Ok(Some(InvoiceProof { lines, receipts, as_of: columns::timestamp(server.now) }))
     }
 }
 

@@ -49,6 +49,7 @@ impl Transaction for CreatePrice<'_> {
 
 pub(super) struct SupersedePrice<'a> {
     pub(super) old: PriceId,
+    pub(super) seen: Option<&'a Price>,
     pub(super) new: &'a NewPrice,
     pub(super) action: &'a AdminAction,
 }
@@ -69,6 +70,7 @@ impl Transaction for SupersedePrice<'_> {
         let old = price_row(connection, self.old).await?.ok_or(Failure::Refused(Refusal::NotFound))?;
         let begins = self.new.terms.days.from();
         let price = old.price()?;
+        refuse_changed(self.seen, &price)?;
         if price.cancelled_at.is_some()
             || old.is_superseded
             || price.terms.days.until().is_some_and(|until| until < begins)
@@ -91,6 +93,7 @@ impl Transaction for SupersedePrice<'_> {
 
 pub(super) struct EndPrice<'a> {
     pub(super) id: PriceId,
+    pub(super) seen: Option<&'a Price>,
     pub(super) today: Day,
     pub(super) action: &'a AdminAction,
 }
@@ -103,6 +106,7 @@ impl Transaction for EndPrice<'_> {
         hold_exclusive(connection, Book::Prices).await?;
         let row = price_row(connection, self.id).await?.ok_or(Failure::Refused(Refusal::NotFound))?;
         let price = row.price()?;
+        refuse_changed(self.seen, &price)?;
         let days = price.terms.days;
         let is_over = days.until().is_some_and(|until| until <= self.today.next());
         match DayRange::inclusive(days.from(), Some(self.today)) {
@@ -114,6 +118,11 @@ impl Transaction for EndPrice<'_> {
         bump(connection, Book::Prices).await?;
         stored(connection, self.id).await
     }
+}
+
+/// Refuses to change what the caller has seen otherwise. The book is held: what is read here stays until the commit.
+pub(super) fn refuse_changed<T: PartialEq>(seen: Option<&T>, stored: &T) -> Result<(), Failure> {
+    if seen.is_some_and(|seen| seen != stored) { Err(Failure::Refused(Refusal::Changed)) } else { Ok(()) }
 }
 
 async fn stored(connection: &mut AsyncPgConnection, id: PriceId) -> Result<Price, Failure> {

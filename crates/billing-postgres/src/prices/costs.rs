@@ -12,7 +12,7 @@ use crate::idempotency::claim_key;
 use crate::ledger::{Book, bump, hold_exclusive};
 use crate::transaction::{Failure, Reach, Transaction};
 
-use super::change::{cancel, close, overlap};
+use super::change::{cancel, close, overlap, refuse_changed};
 use super::list::cost_row;
 
 pub(super) struct CreateCost<'a> {
@@ -43,6 +43,7 @@ impl Transaction for CreateCost<'_> {
 
 pub(super) struct SupersedeCost<'a> {
     pub(super) old: CostId,
+    pub(super) seen: Option<&'a OperatorCost>,
     pub(super) new: &'a CostDraft,
     pub(super) action: &'a AdminAction,
 }
@@ -64,6 +65,7 @@ impl Transaction for SupersedeCost<'_> {
         let old = cost_row(connection, self.old).await?.ok_or(Failure::Refused(Refusal::NotFound))?;
         let begins = new.days.from();
         let cost = old.cost()?;
+        refuse_changed(self.seen, &cost)?;
         if cost.cancelled_at.is_some() || old.is_superseded || cost.days.until().is_some_and(|until| until < begins) {
             return Err(Failure::Refused(Refusal::Ended));
         }
@@ -85,6 +87,7 @@ impl Transaction for SupersedeCost<'_> {
 
 pub(super) struct EndCost<'a> {
     pub(super) id: CostId,
+    pub(super) seen: Option<&'a OperatorCost>,
     pub(super) today: Day,
     pub(super) action: &'a AdminAction,
 }
@@ -97,6 +100,7 @@ impl Transaction for EndCost<'_> {
         hold_exclusive(connection, Book::Prices).await?;
         let row = cost_row(connection, self.id).await?.ok_or(Failure::Refused(Refusal::NotFound))?;
         let cost = row.cost()?;
+        refuse_changed(self.seen, &cost)?;
         let days = cost.days;
         let is_over = days.until().is_some_and(|until| until <= self.today.next());
         match DayRange::inclusive(days.from(), Some(self.today)) {

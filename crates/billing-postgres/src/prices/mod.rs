@@ -55,19 +55,21 @@ impl PriceAdmin for Postgres {
     async fn supersede_price(
         &self,
         old: PriceId,
+        seen: Option<&Price>,
         new: &NewPrice,
         action: &AdminAction,
     ) -> Result<ChangeOutcome<Price>, PortError> {
-        outcome(self.write(&change::SupersedePrice { old, new, action }).await)
+        outcome(self.write(&change::SupersedePrice { old, seen, new, action }).await)
     }
 
     async fn end_price(
         &self,
         id: PriceId,
+        seen: Option<&Price>,
         today: Day,
         action: &AdminAction,
     ) -> Result<ChangeOutcome<Price>, PortError> {
-        outcome(self.write(&change::EndPrice { id, today, action }).await)
+        outcome(self.write(&change::EndPrice { id, seen, today, action }).await)
     }
 
     async fn costs(
@@ -90,19 +92,21 @@ impl PriceAdmin for Postgres {
     async fn supersede_cost(
         &self,
         old: CostId,
+        seen: Option<&OperatorCost>,
         new: &CostDraft,
         action: &AdminAction,
     ) -> Result<ChangeOutcome<OperatorCost>, PortError> {
-        outcome(self.write(&costs::SupersedeCost { old, new, action }).await)
+        outcome(self.write(&costs::SupersedeCost { old, seen, new, action }).await)
     }
 
     async fn end_cost(
         &self,
         id: CostId,
+        seen: Option<&OperatorCost>,
         today: Day,
         action: &AdminAction,
     ) -> Result<ChangeOutcome<OperatorCost>, PortError> {
-        outcome(self.write(&costs::EndCost { id, today, action }).await)
+        outcome(self.write(&costs::EndCost { id, seen, today, action }).await)
     }
 }
 

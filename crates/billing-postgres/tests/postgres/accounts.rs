@@ -38,7 +38,7 @@ fn seen(of: AccountId, on: &str, named: &str) -> Observation {
 }
 
 async fn enter(db: &TestDatabase, change: &AccountChange) -> AccountHistory {
-    match db.api.change_account(change, &action("staff")).await.unwrap() {
+    match db.api.change_account(change, None, &action("staff")).await.unwrap() {
         AccountOutcome::Done { history, .. } => history,
         AccountOutcome::Refused(refusal) => panic!("{refusal:?}"),
     }
@@ -132,19 +132,19 @@ async fn an_account_is_made_once_and_keeps_its_tenant() {
     let one = account(1);
     let unnamed = change(one, "2026-10-01", |c| c.locale = Some(LanguageTag::default()));
     let missing = vec![AccountField::Tenant, AccountField::Tier, AccountField::Currency, AccountField::LegalName];
-    let refused = db.api.change_account(&unnamed, &action("staff")).await.unwrap();
+    let refused = db.api.change_account(&unnamed, None, &action("staff")).await.unwrap();
     assert_eq!(refused, AccountOutcome::Refused(AccountRefusal::Incomplete(missing)));
     assert_eq!(db.api.account(one).await.unwrap(), None);
 
     let version = db.worker.directory_version().await.unwrap();
     let new = new_account(one, "2026-10-01");
     for is_new in [true, false] {
-        let done = db.api.change_account(&new, &action("staff")).await.unwrap();
+        let done = db.api.change_account(&new, None, &action("staff")).await.unwrap();
         assert!(matches!(done, AccountOutcome::Done { is_new: found, .. } if found == is_new), "{done:?}");
     }
     assert_eq!(db.worker.directory_version().await.unwrap(), version + 1);
     let stranger = change(one, "2026-10-01", |c| (c.tenant, c.tier) = (Some(tenant(2)), Some(tier("GROWTH"))));
-    let refused = db.api.change_account(&stranger, &action("staff")).await.unwrap();
+    let refused = db.api.change_account(&stranger, None, &action("staff")).await.unwrap();
     assert_eq!(refused, AccountOutcome::Refused(AccountRefusal::OtherTenant));
     // A name gives rating nothing new to read.
     enter(&db, &change(one, "2026-10-01", |c| c.legal_name = Some("Ghasi".into()))).await;

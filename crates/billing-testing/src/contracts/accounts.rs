@@ -38,7 +38,7 @@ async fn known<S: Accounts>(worker: &S, days: &[&str]) -> (i64, Vec<String>) {
 }
 
 async fn change<S: AccountAdmin>(staff: &S, change: &AccountChange) -> AccountOutcome {
-    staff.change_account(change, &action()).await.expect("answered")
+    staff.change_account(change, None, &action()).await.expect("answered")
 }
 
 async fn changed<S: AccountAdmin>(staff: &S, asked: &AccountChange) -> (AccountHistory, bool) {
@@ -105,4 +105,22 @@ pub(super) async fn what_staff_say_stands<S: Accounts + AccountAdmin>(fresh: &Fr
     let page = fresh.staff.accounts(Some(&tier("CUSTOM")), day("2026-10-10"), None, 10).await.expect("listed");
     let listed: Vec<_> = page.rows.iter().map(|row| (row.account, row.tenant, row.legal_name.as_deref())).collect();
     assert_eq!(listed, [(ACCOUNT, TENANT, Some("Ghasi"))], "a list shows accounts as they are on its day");
+}
+
+pub(super) async fn what_was_seen_otherwise_stays<S: Accounts + AccountAdmin>(fresh: &Fresh<S>) {
+    let first = AccountChange {
+        tenant: Some(TENANT),
+        tier: Some(tier("STARTER")),
+        currency: Some(usd()),
+        ..AccountChange::none(ACCOUNT, day("2026-10-10"))
+    };
+    let (seen, _) = changed(&fresh.staff, &first).await;
+    let next = |name: &str| AccountChange { tier: Some(tier(name)), ..AccountChange::none(ACCOUNT, day("2026-10-20")) };
+    for (name, is_taken) in [("GROWTH", true), ("CUSTOM", false)] {
+        let outcome = fresh.staff.change_account(&next(name), Some(&seen), &action()).await.expect("answered");
+        let is_refused = outcome == AccountOutcome::Refused(AccountRefusal::Changed);
+        assert_eq!(is_refused, !is_taken, "what was seen otherwise stays: {outcome:?}");
+    }
+    let (_, tiers) = known(&fresh.worker, &["2026-10-20"]).await;
+    assert_eq!(tiers, ["GROWTH"], "what is refused changes nothing");
 }

@@ -67,7 +67,7 @@ where
 }
 
 /// `PriceAdmin` and `PriceBookStore`: no two periods of a key overlap, a change closes the version before it, what ends is
-/// kept, one idempotency key has one effect, every change and no other gives the book a new version, and no price begins
+/// kept, what was seen otherwise stays, one idempotency key has one effect, every change and no other gives the book a new version, and no price begins
 /// where it would have priced usage otherwise.
 pub async fn prices<S>(make: impl AsyncFn() -> Fresh<S>)
 where
@@ -79,6 +79,7 @@ where
     prices::one_idempotency_key_has_one_effect(&Stage(make().await)).await;
     prices::every_change_gives_the_book_a_version(&Stage(make().await)).await;
     prices::costs_change_like_prices(&Stage(make().await)).await;
+    prices::what_was_seen_otherwise_stays(&Stage(make().await)).await;
     prices::rated_usage_is_not_priced_otherwise(&Stage(make().await)).await;
 }
 
@@ -96,11 +97,12 @@ pub async fn documents<D: DocumentStore>(make: impl AsyncFn() -> D) {
 }
 
 /// `Accounts` and `AccountAdmin`: one tenant for ever, profiles learned from the day they were seen, staff's word above
-/// what is learned, and nothing done twice.
+/// what is learned, nothing done twice, and nothing changed that was seen otherwise.
 pub async fn accounts<S: Accounts + AccountAdmin>(make: impl AsyncFn() -> Fresh<S>) {
     accounts::a_profile_is_learned_once(&make().await).await;
     accounts::a_tenant_is_for_ever(&make().await).await;
     accounts::what_staff_say_stands(&make().await).await;
+    accounts::what_was_seen_otherwise_stays(&make().await).await;
 }
 
 /// `PriceCorrections`: a preview writes nothing, a correction tells what the preview told, and rated usage stays as it is.

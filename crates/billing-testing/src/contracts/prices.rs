@@ -1,9 +1,10 @@
 //! Changing prices and costs, and the book that comes of it.
 
 use billing_domain::ports::{
-    Accounts, AdminAction, ChangeOutcome, CostDraft, CostFilter, PriceAdmin, PriceBookStore, PriceFilter, Refusal,
-    UsageLedger, UsageReader,
+    Accounts, AdminAction, ChangeOutcome, CostDraft, CostFilter, NewPrice, PriceAdmin, PriceBookStore, PriceFilter,
+    Refusal, UsageLedger, UsageReader,
 };
+use billing_domain::pricing::PriceTerms;
 use billing_domain::{AccountId, CostId, DayRange, Micros, OperatorCost, Price, PriceBook, PriceId};
 use uuid::Uuid;
 
@@ -23,7 +24,7 @@ async fn create<S: PriceAdmin>(staff: &S, price: PriceBuilder, action: &AdminAct
 }
 
 async fn supersede<S: PriceAdmin>(staff: &S, old: PriceId, new: &PriceBuilder) -> ChangeOutcome<Price> {
-    staff.supersede_price(old, &new.clone().draft(), &action()).await.expect("answered")
+    staff.supersede_price(old, None, &new.clone().draft(), &action()).await.expect("answered")
 }
 
 pub(super) async fn periods_of_one_key_do_not_overlap<S>(stage: &Stage<S>)
@@ -84,13 +85,13 @@ where
     let (staff, action) = (stage.staff(), action());
     let running = stage.add_price(price("0.01")).await;
     let to_come = stage.add_price(price("0.02").tier("GROWTH").from("2026-11-16")).await;
-    let ended = done(staff.end_price(running, today, &action).await.expect("answered"));
+    let ended = done(staff.end_price(running, None, today, &action).await.expect("answered"));
     assert_eq!(ended.terms.days.last(), Some(today), "today is the last day");
-    let cancelled = done(staff.end_price(to_come, today, &action).await.expect("answered"));
+    let cancelled = done(staff.end_price(to_come, None, today, &action).await.expect("answered"));
     assert!(cancelled.cancelled_at.is_some(), "what has not begun is cancelled");
     assert_eq!(staff.price(to_come).await.expect("answered"), Some(cancelled), "and kept for the record");
     for id in [running, to_come] {
-        let again = staff.end_price(id, today, &action).await.expect("answered");
+        let again = staff.end_price(id, None, today, &action).await.expect("answered");
         assert_eq!(refusal(&again), Some(Refusal::Ended), "what has ended cannot end again");
     }
     let listed = staff.prices(&PriceFilter::default(), None, 10).await.expect("listed").rows;
@@ -159,16 +160,47 @@ where
     assert_eq!(refusal(&overlapping), Some(Refusal::Overlap), "costs of one key do not overlap");
     let days = DayRange::new(day("2026-12-01"), None).expect("a period");
     let draft = CostDraft { id: CostId(Uuid::from_u128(2)), cost_per_segment: Micros(5_000), days };
-    let made: OperatorCost = done(staff.supersede_cost(first.id, &draft, &action).await.expect("answered"));
+    let made: OperatorCost = done(staff.supersede_cost(first.id, None, &draft, &action).await.expect("answered"));
     assert_eq!((made.version, &made.key), (2, &first.key), "a change is the next version of the key");
     let closed = staff.cost(first.id).await.expect("answered").expect("it is kept");
     assert_eq!(closed.days.last(), Some(day("2026-11-30")), "a change closes the day before it begins");
-    let cancelled = done(staff.end_cost(made.id, day("2026-11-15"), &action).await.expect("answered"));
+    let cancelled = done(staff.end_cost(made.id, None, day("2026-11-15"), &action).await.expect("answered"));
     assert!(cancelled.cancelled_at.is_some(), "what has not begun is cancelled");
     let listed = staff.costs(&CostFilter::default(), None, 10).await.expect("listed").rows;
     let book = stage.book().await;
     let found = (listed.len(), book.cost_count(), book.version());
     assert_eq!(found, (2, 1, version + 3), "each change of a cost gives the book a version");
+}
+
+pub(super) async fn what_was_seen_otherwise_stays<S>(stage: &Stage<S>)
+where
+    S: UsageLedger + Accounts + PriceBookStore + PriceAdmin + UsageReader,
+{
+    let (staff, action, today) = (stage.staff(), action(), day("2026-11-15"));
+    let id = stage.add_price(price("0.01")).await;
+    let seen = staff.price(id).await.expect("answered").expect("it is there");
+    let until = price("0.01").last("2026-12-31").draft().terms.days;
+    let shorter = Price { terms: PriceTerms { days: until, ..seen.terms.clone() }, ..seen.clone() };
+    let next = price("0.02").from("2026-12-01").draft();
+    for (seen, expected) in [(&shorter, Some(Refusal::Changed)), (&seen, None), (&seen, Some(Refusal::Changed))] {
+        // A repeated call is the same call, so each is another.
+        let next = NewPrice { id: PriceId(Uuid::now_v7()), ..next.clone() };
+        let outcome = staff.supersede_price(id, Some(seen), &next, &action).await.expect("answered");
+        assert_eq!(refusal(&outcome), expected, "what was seen otherwise stays");
+    }
+    let outcome = staff.end_price(id, Some(&seen), today, &action).await.expect("answered");
+    assert_eq!(refusal(&outcome), Some(Refusal::Changed), "and does not end");
+
+    let new = cost("0.004").draft();
+    let seen = done(staff.create_cost(&new, &action).await.expect("answered"));
+    let other = OperatorCost { cost_per_segment: Micros(1), ..seen.clone() };
+    let days = DayRange::new(day("2026-12-01"), None).expect("a period");
+    let draft = CostDraft { id: CostId(Uuid::from_u128(2)), cost_per_segment: Micros(5_000), days };
+    let refused = staff.supersede_cost(new.id, Some(&other), &draft, &action).await.expect("answered");
+    assert_eq!(refusal(&refused), Some(Refusal::Changed), "likewise a cost");
+    let refused = staff.end_cost(new.id, Some(&other), today, &action).await.expect("answered");
+    assert_eq!(refusal(&refused), Some(Refusal::Changed), "which does not end either");
+    done(staff.end_cost(new.id, Some(&seen), today, &action).await.expect("answered"));
 }
 
 pub(super) async fn rated_usage_is_not_priced_otherwise<S>(stage: &Stage<S>)
@@ -198,7 +230,7 @@ where
     for (number, from, expected) in [(1, "2026-11-10", Some(Refusal::RatedUsage)), (2, "2026-11-11", None)] {
         let days = DayRange::new(day(from), None).expect("a period");
         let draft = CostDraft { id: CostId(Uuid::from_u128(number)), cost_per_segment: Micros(1), days };
-        let outcome = stage.staff().supersede_cost(standing[0].id, &draft, &action()).await.expect("answered");
+        let outcome = stage.staff().supersede_cost(standing[0].id, None, &draft, &action()).await.expect("answered");
         assert_eq!(refusal(&outcome), expected, "a cost that was pinned is not taken back from {from}");
     }
 }

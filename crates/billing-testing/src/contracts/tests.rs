@@ -62,6 +62,8 @@ fn a_broken_promise_is_found_out() {
         (Suite::Prices, Flaw::OverlapsPrices, "periods of one key do not overlap"),
         (Suite::Prices, Flaw::ForgetsKeys, "one key has one effect"),
         (Suite::Prices, Flaw::KeepsVersion, "a change gives the next version"),
+        (Suite::Prices, Flaw::LosesUpdates, "what was seen otherwise stays"),
+        (Suite::Accounts, Flaw::LosesUpdates, "what was seen otherwise stays"),
         (Suite::PriceBookCache, Flaw::BelievesTheCache, "another hash or version is not there"),
         (Suite::Documents, Flaw::OverwritesDocuments, "another one is refused"),
         (Suite::Accounts, Flaw::LearnsEverything, "what is no news gives no version"),

@@ -60,6 +60,7 @@ pub(crate) fn changing() -> Operation {
              that event. Rated usage and issued invoices never change. Repeating it changes nothing.",
         )
         .id("The `accountId`; of an account that has not been seen yet, the one that the gateway will name.")
+        .conditional()
         .body(&change)
         .answers(200, "The account as it is today.", &example())
         .creates("The account, which was not known before.", &example())

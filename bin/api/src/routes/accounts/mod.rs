@@ -6,6 +6,8 @@ mod document;
 mod view;
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::IF_MATCH;
 use billing_domain::ports::{AccountField, AccountHistory, AccountOutcome, AccountRefusal};
 use billing_domain::{AccountId, Day, Tier};
 use uuid::Uuid;
@@ -49,19 +51,32 @@ pub(crate) async fn show<S: Store>(call: Call<S>) -> Result<HttpResponse, Proble
 pub(crate) async fn change<S: Store>(mut call: Call<S>) -> Result<HttpResponse, Problem> {
     let account = AccountId(call.id()?);
     call.no_query()?;
+    let seen = seen(&call, account).await?;
     let body = call.body().await?;
     let change = body::change(body.fields, account, Day::of(call.now))?;
     let action = call.action();
-    match call.services.run(async move |store: S| store.change_account(&change, &action).await).await? {
-        AccountOutcome::Done { history, is_new: false } => answer::ok(&view(&history, &call)?),
-        AccountOutcome::Done { history, is_new: true } => {
-            answer::created(format!("{PATH}/{account}"), &view(&history, &call)?)
+    let work = async move |store: S| store.change_account(&change, seen.as_ref(), &action).await;
+    match call.services.run(work).await? {
+        AccountOutcome::Done { history, is_new } => {
+            let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+            answer::written(status, format!("{PATH}/{account}"), &view(&history, &call)?)
         }
+        AccountOutcome::Refused(AccountRefusal::Changed) => Err(Kind::PreconditionFailed.into()),
         AccountOutcome::Refused(AccountRefusal::OtherTenant) => Err(Kind::OtherTenant.into()),
         AccountOutcome::Refused(AccountRefusal::Incomplete(missing)) => {
             Err(Problem::refused(Kind::Invalid, missing.into_iter().map(is_required).collect()))
         }
     }
+}
+
+/// The account as it must still be when it is changed: when `If-Match` says so, which no account that is not there fits.
+async fn seen<S: Store>(call: &Call<S>, account: AccountId) -> Result<Option<AccountHistory>, Problem> {
+    if !call.headers().contains_key(IF_MATCH) {
+        return Ok(None);
+    }
+    let found = call.services.run(async move |store: S| store.account(account).await).await?;
+    let history = found.ok_or(Kind::PreconditionFailed)?;
+    call.seen(&history, &view(&history, call)?)
 }
 
 fn view<S: Store>(history: &AccountHistory, call: &Call<S>) -> Result<AccountView, Problem> {

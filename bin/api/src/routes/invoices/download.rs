@@ -3,7 +3,7 @@
 //! document is made when it is first asked for.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{Accept, Header as _};
+use actix_web::http::header::{Accept, Header as _, HeaderValue, VARY};
 use billing_domain::InvoiceId;
 use billing_domain::invoicing::{Invoice, InvoiceStatus};
 use billing_domain::ports::DocumentStore as _;
@@ -55,7 +55,10 @@ pub(crate) async fn download<S: Store>(call: Call<S>) -> Result<HttpResponse, Pr
         Wanted::CreditNote => (Document::of_credit_note(&call, invoice).await?, "credit note document"),
     };
     call.note_read(Some(account), what).await?;
-    if prefers_pdf(&call) { bytes(&call, document).await } else { address(&call, document).await }
+    let answered = if prefers_pdf(&call) { bytes(&call, document).await } else { address(&call, document).await };
+    let mut response = answered?;
+    response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+    Ok(response)
 }
 
 /// What is known of a document that was stored.
@@ -95,7 +98,7 @@ async fn address<S: Store>(call: &Call<S>, document: Document) -> Result<HttpRes
     let (documents, now) = (call.services.documents.clone(), call.now);
     let signed = call.services.run(async move |_: S| documents.presign(&document.key, now).await).await?;
     let (url, expires_at) = signed;
-    answer::ok(&DownloadView { url, expires_at: expires_at.to_string() })
+    answer::secret(&DownloadView { url, expires_at: expires_at.to_string() })
 }
 
 async fn bytes<S: Store>(call: &Call<S>, document: Document) -> Result<HttpResponse, Problem> {

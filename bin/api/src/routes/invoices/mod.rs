@@ -84,7 +84,7 @@ fn done<T>(outcome: ChangeOutcome<T>) -> Result<T, Problem> {
         ChangeOutcome::Refused(Refusal::Ended) => Kind::NotVoidable,
         ChangeOutcome::Refused(Refusal::KeyReused) => Kind::KeyReused,
         ChangeOutcome::Refused(
-            Refusal::Overlap | Refusal::RatedUsage | Refusal::Correction(_) | Refusal::Replay(_),
+            Refusal::Overlap | Refusal::RatedUsage | Refusal::Changed | Refusal::Correction(_) | Refusal::Replay(_),
         ) => Kind::Internal,
     };
     Err(kind.into())

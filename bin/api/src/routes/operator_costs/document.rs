@@ -64,6 +64,7 @@ pub(crate) fn changing() -> Operation {
              be changed.",
         )
         .id("The `operatorCostId` of the version in force or to come.")
+        .conditional()
         .body(&change)
         .answers(200, "The new version.", &example())
         .refuses(&[Kind::NotFound, Kind::Invalid, Kind::CostOverlap, Kind::RatedUsage, Kind::Ended])
@@ -74,6 +75,7 @@ pub(crate) fn ending() -> Operation {
     Operation::new("endOperatorCost", TAG, "End an operator cost")
         .says("Today (UTC) becomes its last day. A cost that has not begun is cancelled and kept for the record.")
         .id("The `operatorCostId` of the version in force or to come.")
+        .conditional()
         .answers(200, "The ended cost.", &example())
         .refuses(&[Kind::Malformed, Kind::NotFound, Kind::Invalid, Kind::Ended])
 }

@@ -6,6 +6,7 @@ mod document;
 mod view;
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use billing_domain::ports::CostFilter;
 use billing_domain::{CostId, Currency, Day, OperatorCost, OperatorId};
 use uuid::Uuid;
@@ -57,27 +58,35 @@ pub(crate) async fn create<S: Store>(mut call: Call<S>) -> Result<HttpResponse, 
     let action = call.action_once(&body.canonical)?;
     let outcome = call.services.run(async move |store: S| store.create_cost(&new, &action).await).await?;
     let cost = done(outcome, Kind::CostOverlap)?;
-    answer::created(format!("{PATH}/{}", cost.id), &CostView::of(&cost))
+    answer::written(StatusCode::CREATED, place(&cost), &CostView::of(&cost))
 }
 
 /// Makes the next version of a cost.
 pub(crate) async fn change<S: Store>(mut call: Call<S>) -> Result<HttpResponse, Problem> {
     let old = find(&call).await?;
     call.no_query()?;
+    let seen = call.seen(&old, &CostView::of(&old))?;
     let body = call.body().await?;
     let new = body::next_version(body.fields, &old, CostId(Uuid::now_v7()), Day::of(call.now))?;
     let (id, action) = (old.id, call.action());
-    let outcome = call.services.run(async move |store: S| store.supersede_cost(id, &new, &action).await).await?;
-    answer::ok(&CostView::of(&done(outcome, Kind::CostOverlap)?))
+    let change = async move |store: S| store.supersede_cost(id, seen.as_ref(), &new, &action).await;
+    let made = done(call.services.run(change).await?, Kind::CostOverlap)?;
+    answer::written(StatusCode::OK, place(&made), &CostView::of(&made))
 }
 
 /// Makes today the last day of a cost.
 pub(crate) async fn end<S: Store>(call: Call<S>) -> Result<HttpResponse, Problem> {
-    let id = find(&call).await?.id;
+    let cost = find(&call).await?;
     call.no_query()?;
+    let (id, seen) = (cost.id, call.seen(&cost, &CostView::of(&cost))?);
     let (today, action) = (Day::of(call.now), call.action());
-    let outcome = call.services.run(async move |store: S| store.end_cost(id, today, &action).await).await?;
-    answer::ok(&CostView::of(&done(outcome, Kind::CostOverlap)?))
+    let change = async move |store: S| store.end_cost(id, seen.as_ref(), today, &action).await;
+    let ended = done(call.services.run(change).await?, Kind::CostOverlap)?;
+    answer::written(StatusCode::OK, place(&ended), &CostView::of(&ended))
+}
+
+fn place(cost: &OperatorCost) -> String {
+    format!("{PATH}/{}", cost.id)
 }
 
 async fn find<S: Store>(call: &Call<S>) -> Result<OperatorCost, Problem> {

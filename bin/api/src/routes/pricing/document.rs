@@ -67,6 +67,7 @@ pub(crate) fn changing() -> Operation {
              currency cannot be changed. What is left out stays as it is; tiers, if given, are all of them.",
         )
         .id("The `pricingTableId` of the version in force or to come.")
+        .conditional()
         .body(&change)
         .answers(200, "The new version.", &example())
         .refuses(&[Kind::NotFound, Kind::Invalid, Kind::PriceOverlap, Kind::RatedUsage, Kind::Ended])
@@ -77,6 +78,7 @@ pub(crate) fn ending() -> Operation {
     Operation::new("endPrice", TAG, "End a price")
         .says("Today (UTC) becomes its last day. A price that has not begun is cancelled and kept for the record.")
         .id("The `pricingTableId` of the version in force or to come.")
+        .conditional()
         .answers(200, "The ended price.", &example())
         .refuses(&[Kind::Malformed, Kind::NotFound, Kind::Invalid, Kind::Ended])
 }

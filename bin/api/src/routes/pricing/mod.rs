@@ -7,6 +7,7 @@ pub(super) mod monthly;
 mod view;
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use billing_domain::ports::{NewPrice, PriceFilter};
 use billing_domain::{AccountId, Day, Price, PriceId, Tier};
 use uuid::Uuid;
@@ -57,28 +58,36 @@ pub(crate) async fn create<S: Store>(mut call: Call<S>) -> Result<HttpResponse, 
     let action = call.action_once(&body.canonical)?;
     let outcome = call.services.run(async move |store: S| store.create_price(&new, &action).await).await?;
     let price = done(outcome, Kind::PriceOverlap)?;
-    answer::created(format!("{PATH}/{}", price.id), &PriceView::of(&price))
+    answer::written(StatusCode::CREATED, place(&price), &PriceView::of(&price))
 }
 
 /// Makes the next version of a price.
 pub(crate) async fn change<S: Store>(mut call: Call<S>) -> Result<HttpResponse, Problem> {
     let old = find(&call).await?;
     call.no_query()?;
+    let seen = call.seen(&old, &PriceView::of(&old))?;
     let body = call.body().await?;
     let terms = body::terms_of_next(body.fields, &old.terms, Day::of(call.now))?;
     let new = NewPrice { id: PriceId(Uuid::now_v7()), terms };
     let (id, action) = (old.id, call.action());
-    let outcome = call.services.run(async move |store: S| store.supersede_price(id, &new, &action).await).await?;
-    answer::ok(&PriceView::of(&done(outcome, Kind::PriceOverlap)?))
+    let change = async move |store: S| store.supersede_price(id, seen.as_ref(), &new, &action).await;
+    let made = done(call.services.run(change).await?, Kind::PriceOverlap)?;
+    answer::written(StatusCode::OK, place(&made), &PriceView::of(&made))
 }
 
 /// Makes today the last day of a price.
 pub(crate) async fn end<S: Store>(call: Call<S>) -> Result<HttpResponse, Problem> {
-    let id = find(&call).await?.id;
+    let price = find(&call).await?;
     call.no_query()?;
+    let (id, seen) = (price.id, call.seen(&price, &PriceView::of(&price))?);
     let (today, action) = (Day::of(call.now), call.action());
-    let outcome = call.services.run(async move |store: S| store.end_price(id, today, &action).await).await?;
-    answer::ok(&PriceView::of(&done(outcome, Kind::PriceOverlap)?))
+    let change = async move |store: S| store.end_price(id, seen.as_ref(), today, &action).await;
+    let ended = done(call.services.run(change).await?, Kind::PriceOverlap)?;
+    answer::written(StatusCode::OK, place(&ended), &PriceView::of(&ended))
+}
+
+fn place(price: &Price) -> String {
+    format!("{PATH}/{}", price.id)
 }
 
 async fn find<S: Store>(call: &Call<S>) -> Result<Price, Problem> {

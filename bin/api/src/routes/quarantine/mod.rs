@@ -85,6 +85,6 @@ fn done(outcome: ChangeOutcome<HeldDetails>) -> Result<HeldDetails, Problem> {
         Refusal::Replay(error @ (ReplayError::Cut | ReplayError::Gone | ReplayError::Waiting)) => {
             Problem::with(Kind::NotReplayable, error.to_string())
         }
-        Refusal::Overlap | Refusal::RatedUsage | Refusal::Correction(_) => Kind::Internal.into(),
+        Refusal::Overlap | Refusal::RatedUsage | Refusal::Changed | Refusal::Correction(_) => Kind::Internal.into(),
     })
 }

@@ -29,7 +29,8 @@ pub(crate) async fn show<S: Store>(call: Call<S>) -> Result<HttpResponse, Proble
     if csv::is_preferred(&call.request) {
         return sheet::answer(&report, staff);
     }
-    answer::ok(&UsageView::of_report(&report, staff)).map(answer::varied)
+    let view = UsageView::of_report(&report, staff);
+    answer::meaning(&view, &view.undated()).map(answer::varied)
 }
 
 impl From<QueryError> for Problem {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::question::GRANULARITIES;
 
 /// The usage of an account in its main currency, and in every currency when it used several.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 #[schema(as = Usage)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UsageView {
@@ -94,6 +94,14 @@ impl UsageView {
             1 => Self { main: all.remove(0), currencies: Vec::new() },
             _ => Self { main: all[0].clone(), currencies: all },
         }
+    }
+
+    /// Without the instant until when it is complete: as long as the rest is the same, nothing has been used.
+    pub(super) fn undated(&self) -> Self {
+        let mut view = self.clone();
+        view.main.as_of.clear();
+        view.currencies.iter_mut().for_each(|usage| usage.as_of.clear());
+        view
     }
 
     /// Of an account that has never been seen.

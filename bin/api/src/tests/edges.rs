@@ -1,0 +1,253 @@
+//! What holds for every route of the table, whatever it is for: methods, limits, other origins, ids, and sweeps with what no
+//! route takes.
+
+use billing_testing::Memory;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::world::{Ask, Reply, World};
+use crate::http::problem::Kind;
+use crate::routes::{Access, table};
+use crate::services::REQUESTS_MAX;
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+/// A path of the table with an id in it of which, where that is possible, there is something.
+pub(super) fn sample(path: &str) -> String {
+    let id = if path.starts_with("/problems/") { "invalid".to_owned() } else { Uuid::from_u128(9).to_string() };
+    path.replace("{id}", &id)
+}
+
+/// Every route that needs a token, as a request of who may do everything.
+fn guarded() -> Vec<(&'static str, Ask)> {
+    let routes = table::<Memory>().into_iter().filter(|route| matches!(route.access, Access::Guarded(..)));
+    let asks = routes.map(|route| (route.path, Ask::new(route.method.as_str(), &sample(route.path)).staff()));
+    let asks: Vec<_> = asks.collect();
+    assert!(asks.len() > 25);
+    asks
+}
+
+fn is_problem(reply: &Reply) -> bool {
+    reply.header("Content-Type") == Some("application/problem+json")
+        && Kind::ALL.iter().any(|kind| kind.name() == reply.problem() && kind.status().as_u16() == reply.status)
+}
+
+#[actix_web::test]
+async fn every_answer_carries_the_ids_and_no_banner() {
+    let world = World::new().await;
+    let mut asks: Vec<Ask> = guarded().into_iter().map(|(_, ask)| ask).collect();
+    let paths: Vec<_> = table::<Memory>().iter().map(|route| sample(route.path)).collect();
+    for path in paths {
+        asks.extend(["GET", "HEAD", "OPTIONS", "PUT", "BREW"].map(|method| Ask::new(method, &path)));
+    }
+    asks.extend([Ask::get("/nowhere"), Ask::get(&format!("/{}", "x".repeat(9_000)))]);
+    for ask in asks {
+        let ask = ask.header("traceparent", &format!("00-{TRACE}-00f067aa0ba902b7-01")).header("X-Request-Id", "r-1");
+        let reply = world.send(&ask).await;
+        assert_eq!((reply.header("X-Request-Id"), reply.header("Server")), (Some("r-1"), None), "{ask:?}");
+        let is_health = reply.body["status"] == "unavailable";
+        if reply.status >= 400 && !is_health && !reply.text.is_empty() {
+            assert!(is_problem(&reply), "{ask:?}: {}", reply.text);
+            assert_eq!(reply.body["instance"], format!("urn:trace:{TRACE}"));
+        }
+    }
+}
+
+#[actix_web::test]
+async fn head_is_get_without_its_body_and_options_name_what_there_is() {
+    let world = World::new().await;
+    for route in table::<Memory>() {
+        let path = sample(route.path);
+        let options = world.send(&Ask::new("OPTIONS", &path)).await;
+        let allow = options.header("Allow").unwrap_or_default();
+        assert_eq!((options.status, options.text.as_str()), (204, ""), "{path}");
+        assert!(allow.contains(route.method.as_str()) && allow.contains("OPTIONS"), "{path}: {allow}");
+        if route.method != "GET" {
+            continue;
+        }
+        let (get, head) = (Ask::get(&path).staff(), Ask::new("HEAD", &path).staff());
+        let (got, headed) = (world.send(&get).await, world.send(&head).await);
+        assert_eq!((headed.status, headed.text.as_str()), (got.status, ""), "{path}");
+        for name in ["Content-Type", "ETag", "Cache-Control", "Vary"] {
+            assert_eq!(headed.header(name), got.header(name), "{path} {name}");
+        }
+        assert!(allow.contains("HEAD"));
+    }
+    assert_eq!(world.send(&Ask::new("OPTIONS", "/nowhere")).await.status, 404);
+}
+
+#[actix_web::test]
+async fn too_long_a_question_is_told_so() {
+    let world = World::new().await;
+    for (why, ask, expected) in [
+        ("8192 bytes", Ask::get(&format!("/{}", "x".repeat(8_191))), (404, "not-found")),
+        ("8193 bytes", Ask::get(&format!("/{}", "x".repeat(8_192))), (414, "target-too-long")),
+        ("query", Ask::get(&format!("/v1/billing/usage?from={}", "x".repeat(9_000))), (414, "target-too-long")),
+        ("one header", Ask::get("/nowhere").header("X-A", &"x".repeat(17_000)), (431, "head-too-large")),
+        ("health too", Ask::get("/health/live").header("X-A", &"x".repeat(17_000)), (431, "head-too-large")),
+    ] {
+        let reply = world.send(&ask).await;
+        assert_eq!((reply.status, reply.problem()), expected, "{why}");
+        assert!(is_problem(&reply), "{why}");
+    }
+    let many = (0..90).fold(Ask::get("/nowhere"), |ask, at| ask.header(&format!("X-{at}"), &"x".repeat(200)));
+    assert_eq!(world.send(&many).await.status, 431);
+    // A token is measured by who reads it.
+    let long = Ask::get("/v1/billing/usage").bearer(&"x".repeat(100_000));
+    assert_eq!(world.send(&long).await.status, 401);
+}
+
+#[actix_web::test]
+async fn too_many_at_once_are_told_to_come_back_and_health_is_told_anyway() {
+    let world = World::new().await;
+    let turns = world.services.requests.clone();
+    let all = turns.clone().acquire_many_owned(u32::try_from(REQUESTS_MAX).unwrap()).await.unwrap();
+    for route in table::<Memory>() {
+        let reply = world.send(&Ask::new(route.method.as_str(), &sample(route.path)).staff()).await;
+        if route.path.starts_with("/health/") {
+            assert_ne!(reply.problem(), "overloaded");
+        } else {
+            let told = (reply.status, reply.problem(), reply.header("Retry-After"));
+            assert_eq!(told, (503, "overloaded", Some("1")), "{}", route.path);
+        }
+    }
+    drop(all);
+    for (_, ask) in guarded() {
+        assert_ne!(world.send(&ask).await.problem(), "overloaded");
+    }
+    assert_eq!(turns.available_permits(), REQUESTS_MAX, "a turn was not given back");
+}
+
+#[actix_web::test]
+async fn pages_of_other_origins_may_do_nothing_unless_they_are_named() {
+    let ours = "https://portal.example";
+    let preflight = |origin: &str, method: &str, header: &str| {
+        Ask::new("OPTIONS", "/v1/admin/pricing")
+            .header("Origin", origin)
+            .header("Access-Control-Request-Method", method)
+            .header("Access-Control-Request-Headers", header)
+    };
+    let mut world = World::new().await;
+    for ask in [preflight(ours, "GET", "authorization"), Ask::get("/nowhere").header("Origin", ours)] {
+        assert_eq!(world.send(&ask).await.header("Access-Control-Allow-Origin"), None);
+    }
+    world.origins = vec![ours.into(), "http://localhost:8080".into()];
+    for (origin, method, header, allowed) in [
+        (ours, "GET", "authorization", true),
+        ("http://localhost:8080", "PATCH", "authorization, content-type, if-match", true),
+        (ours, "POST", "authorization, idempotency-key, billing-consistency", true),
+        ("https://portal.example.evil", "GET", "authorization", false),
+        ("http://portal.example", "GET", "authorization", false),
+        ("null", "GET", "authorization", false),
+        (ours, "PUT", "authorization", false),
+        (ours, "GET", "x-other", false),
+    ] {
+        let reply = world.send(&preflight(origin, method, header)).await;
+        let expected = if allowed { (200, Some(origin)) } else { (400, None) };
+        let told = (reply.status, reply.header("Access-Control-Allow-Origin").filter(|_| allowed));
+        assert_eq!(told, expected, "{origin} {method} {header}: {:?}", reply.headers);
+        assert!(allowed || is_problem(&reply), "{}", reply.text);
+        assert!(reply.header("X-Request-Id").is_some());
+    }
+    let reply = world.send(&Ask::get("/nowhere").header("Origin", ours)).await;
+    assert_eq!((reply.status, reply.header("Access-Control-Allow-Origin")), (404, Some(ours)));
+    let shown = reply.header("Access-Control-Expose-Headers").unwrap().to_lowercase();
+    assert!(["etag", "billing-consistency", "x-request-id", "retry-after"].iter().all(|name| shown.contains(name)));
+    let reply = world.send(&Ask::get("/nowhere").header("Origin", "https://evil.example")).await;
+    assert_eq!(reply.header("Access-Control-Allow-Origin"), None);
+    let reply = world.send(&Ask::new("OPTIONS", "/v1/admin/pricing")).await;
+    assert_eq!((reply.status, reply.header("Allow")), (204, Some("GET, HEAD, POST, OPTIONS")));
+}
+
+#[actix_web::test]
+async fn no_route_ignores_what_it_does_not_know() {
+    let world = World::new().await;
+    for (path, ask) in guarded() {
+        for query in [
+            "unknown=1",
+            "__proto__=1",
+            "from=2026-10-01&from=2026-10-02",
+            "%ff=1",
+            "a[]=1",
+            "limit=1000000000",
+            "limit=-1",
+            "limit=NaN",
+            "cursor=%00",
+            "from=NaN&to=2026-10-01",
+            "accountId=9223372036854775808",
+            "dryRun=perhaps",
+        ] {
+            let reply = world.send(&ask.clone().with_query(query)).await;
+            assert!([400, 404, 415, 422].contains(&reply.status), "{path} {query}: {}", reply.text);
+            assert!(is_problem(&reply), "{path}: {}", reply.text);
+        }
+    }
+}
+
+#[actix_web::test]
+async fn no_route_takes_a_body_that_is_none() {
+    let world = World::new().await;
+    let digits = format!("{{\"unitPrice\": {}}}", "9".repeat(60_000));
+    let deep = format!("{}1{}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
+    let bodies: [(&str, Vec<u8>); 9] = [
+        ("application/json", b"{\"unitPrice\": NaN}".to_vec()),
+        ("application/json", b"{\"unitPrice\": -0, \"a\": 9223372036854775808}".to_vec()),
+        ("application/json", digits.into_bytes()),
+        ("application/json", deep.into_bytes()),
+        ("application/json", b"[]".to_vec()),
+        ("application/json", br#"{"\u0000": "\u0000"}"#.to_vec()),
+        ("application/json", vec![b' '; 70_000]),
+        ("text/xml", b"<!DOCTYPE a [<!ENTITY b SYSTEM \"file:///etc/passwd\">]><a>&b;</a>".to_vec()),
+        ("multipart/form-data; boundary=a", b"--a--".to_vec()),
+    ];
+    for route in table::<Memory>().iter().filter(|route| route.method == "POST" || route.method == "PATCH") {
+        for (media, body) in &bodies {
+            let ask = Ask::new(route.method.as_str(), &sample(route.path)).staff().raw(media, body.clone());
+            let reply = world.send(&ask).await;
+            assert!([400, 404, 413, 415, 422].contains(&reply.status), "{}: {}", route.path, reply.text);
+            assert!(is_problem(&reply) && reply.bytes.len() < 10_000, "{}: {}", route.path, reply.text);
+        }
+    }
+}
+
+#[actix_web::test]
+async fn no_route_tells_a_foreign_id_from_none() {
+    let world = World::new().await;
+    let ids = [
+        Uuid::from_u128(9).to_string(),
+        "nonsense".to_owned(),
+        "00000000000000000000000000000000".into(),
+        "%00".into(),
+        "%2e%2e".into(),
+        "1' OR '1'='1".replace(' ', "%20"),
+        "9".repeat(2_000),
+    ];
+    let mut bodies = Vec::new();
+    for route in table::<Memory>().iter().filter(|route| matches!(route.access, Access::Guarded(..))) {
+        // A PATCH of an account that is not known makes it.
+        let is_made = route.path.contains("/accounts/") && route.method == "PATCH";
+        if !route.path.contains("{id}") {
+            continue;
+        }
+        for id in ids.iter().skip(usize::from(is_made)) {
+            let ask = Ask::new(route.method.as_str(), &route.path.replace("{id}", id)).staff().json(&json!({}));
+            let reply = world.send(&ask).await;
+            assert_eq!(reply.status, 404, "{} {} {id}: {}", route.method, route.path, reply.text);
+            bodies.push(reply.without_instance());
+        }
+    }
+    assert!(bodies.len() > 50);
+    bodies.dedup();
+    assert_eq!(bodies.len(), 1, "{bodies:?}");
+}
+
+#[actix_web::test]
+async fn the_type_of_a_problem_leads_to_what_it_means() {
+    let world = World::new().await;
+    for kind in Kind::ALL {
+        let reply = world.send(&Ask::get(&kind.uri())).await;
+        assert_eq!((reply.status, reply.header("Content-Type")), (200, Some("text/html; charset=utf-8")));
+        assert!(reply.text.contains(kind.meaning()) && reply.text.contains(kind.title()), "{}", reply.text);
+    }
+    assert_eq!(world.send(&Ask::get("/problems/none")).await.status, 404);
+}

@@ -1,0 +1,409 @@
+//! The API and clients as they come: those that leave, those that are slow, those that meet each other, and those that ask
+//! when nobody answers behind it.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what a test cannot do without, it says so and ends"
+)]
+mod service;
+#[path = "../../../crates/billing-postgres/tests/support/mod.rs"]
+mod support;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use service::{Service, read};
+use support::TestDatabase;
+use tokio_postgres::{Client, NoTls};
+use uuid::Uuid;
+
+const COSTS: &str = "/v1/admin/operator-costs";
+const ACCOUNTS: &str = "/v1/admin/pricing/accounts";
+/// As often as the faults to survive say.
+const CLIENTS_THAT_LEAVE: usize = 1_000;
+
+fn cost(number: usize) -> Value {
+    json!({
+        "operatorId": format!("op-{number}"), "direction": "MT", "costPerSegment": "0.0085", "currency": "USD",
+        "effectiveFrom": "2026-11-01",
+    })
+}
+
+fn request(token: &str, number: usize) -> Vec<u8> {
+    let body = cost(number).to_string();
+    format!(
+        "POST {COSTS} HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+         Idempotency-Key: {number}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// Sends as much of a request as this one has patience for.
+fn leave(service: &Service, token: &str, number: usize) {
+    let (mut stream, request) = (service.connect(), request(token, number));
+    let sent = match number % 4 {
+        0 => request.len() - 20,
+        _ => request.len(),
+    };
+    let _broken = stream.write_all(&request[..sent]);
+    if number % 4 == 2 {
+        // Long enough to be in the middle of it.
+        stream.set_read_timeout(Some(Duration::from_millis(1 + number as u64 % 7))).unwrap();
+        let _nothing = stream.read(&mut [0; 64]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_thousand_clients_that_leave_each_write_is_whole_or_absent() {
+    let db = TestDatabase::create().await;
+    let service = Arc::new(Service::start(&db).await);
+    let token = service.staff();
+    let threads: Vec<_> = (0..8)
+        .map(|first| {
+            let (service, token) = (Arc::clone(&service), token.clone());
+            std::thread::spawn(move || {
+                (first..CLIENTS_THAT_LEAVE).step_by(8).for_each(|at| leave(&service, &token, at));
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    Arc::into_inner(service).expect("nobody else has it").stop();
+    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+        AND application_name = 'billing-api'";
+    assert_eq!(db.number(sessions).await, 0, "no transaction is left open");
+    let whole = db.number("SELECT count(*) FROM billing.operator_costs").await;
+    for of_each in [
+        "SELECT count(*) FROM billing.audit_log WHERE action = 'operator_cost.create'",
+        "SELECT count(*) FROM billing.idempotency_keys",
+        "SELECT count(*) FROM billing.operator_costs c JOIN billing.audit_log a ON a.subject = 'operator cost ' || c.id
+            JOIN billing.idempotency_keys k ON k.result_id = c.id",
+    ] {
+        assert_eq!(db.number(of_each).await, whole, "{of_each}");
+    }
+    assert!(whole >= 100, "only {whole} were under way when their client left");
+    assert!(whole <= 750, "{whole}: half a body was taken for a whole one");
+
+    // Who comes back with the same key finds what was done, or has it done: once.
+    let service = Arc::new(Service::start(&db).await);
+    let tasks: Vec<_> = (0..8)
+        .map(|first| {
+            let service = Arc::clone(&service);
+            tokio::spawn(async move {
+                let token = service.staff();
+                for at in (first..CLIENTS_THAT_LEAVE).step_by(8) {
+                    let (status, made) = service.post(&token, COSTS, Some(&at.to_string()), &cost(at)).await;
+                    assert_eq!(status, 201, "{made}");
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let made = "SELECT count(*) FROM billing.operator_costs";
+    assert_eq!(db.number(made).await, i64::try_from(CLIENTS_THAT_LEAVE).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_changes_of_what_was_seen_one_is_made() {
+    let db = TestDatabase::create().await;
+    let service = Arc::new(Service::start(&db).await);
+    let staff = service.staff();
+    let account = format!("{ACCOUNTS}/{}", Uuid::new_v4());
+    let new = json!({"tenantId": Uuid::new_v4(), "accountTier": "A", "currency": "USD"});
+    assert_eq!(read(service.request(Method::PATCH, &staff, &account).json(&new).send().await.unwrap()).await.0, 201);
+    let (_, made) = service.post(&staff, COSTS, None, &cost(1)).await;
+    let cost = format!("{COSTS}/{}", made["operatorCostId"].as_str().unwrap());
+    for (path, change) in [
+        (&account, (|number| json!({"accountTier": format!("T{number}")})) as fn(usize) -> Value),
+        (&cost, |number| json!({"costPerSegment": format!("0.{number:03}")})),
+    ] {
+        let seen = service.request(Method::GET, &staff, path).send().await.unwrap();
+        let tag = seen.headers()["ETag"].to_str().unwrap().to_owned();
+        let asks: Vec<_> = (1..=50)
+            .map(|number| {
+                let (service, staff, path, tag) = (Arc::clone(&service), staff.clone(), path.clone(), tag.clone());
+                tokio::spawn(async move {
+                    let ask =
+                        service.request(Method::PATCH, &staff, &path).header("If-Match", tag).json(&change(number));
+                    read(ask.send().await.unwrap()).await
+                })
+            })
+            .collect();
+        let mut statuses = Vec::new();
+        for ask in asks {
+            let (status, answer) = ask.await.unwrap();
+            assert!(status == 200 || answer["type"] == "/problems/precondition-failed", "{status}: {answer}");
+            statuses.push(status);
+        }
+        statuses.sort_unstable();
+        assert_eq!((statuses[0], statuses[1]), (200, 412), "{path}");
+    }
+}
+
+async fn replica() -> (Client, String) {
+    let url = std::env::var("BILLING_TEST_REPLICA_URL").expect("BILLING_TEST_REPLICA_URL is set by `cargo xtask test`");
+    let config: tokio_postgres::Config = url.parse().unwrap();
+    let tokio_postgres::config::Host::Tcp(host) = &config.get_hosts()[0] else { panic!("a TCP host") };
+    let address = format!("postgres://{host}:{}", config.get_ports()[0]);
+    let (client, connection) = config.connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    (client, address)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_written_reads_it_while_the_replica_stands_still() {
+    let db = TestDatabase::create().await;
+    let (replica, address) = replica().await;
+    let url = format!("{address}/{}", db.url.rsplit('/').next().unwrap());
+    let service = Service::start_with(&db, &[("BILLING_DATABASE_REPLICA_URL", &url)]).await;
+    let (staff, account) = (service.staff(), Uuid::new_v4());
+    let change = async |body: &Value| {
+        let ask = service.request(Method::PATCH, &staff, &format!("{ACCOUNTS}/{account}")).json(body);
+        let answer = ask.send().await.unwrap();
+        assert!(answer.status().is_success());
+        answer.headers()["Billing-Consistency"].to_str().unwrap().to_owned()
+    };
+    let currency = async |seen: Option<&str>| {
+        let ask = service.request(Method::GET, &staff, &format!("/v1/billing/usage?accountId={account}"));
+        let ask = seen.into_iter().fold(ask, |ask, seen| ask.header("Billing-Consistency", seen));
+        let (status, usage) = read(ask.send().await.unwrap()).await;
+        assert_eq!(status, 200, "{usage}");
+        (usage["currency"].as_str().unwrap().to_owned(), usage["asOf"].as_str().unwrap().to_owned())
+    };
+    let first = change(&json!({"tenantId": Uuid::new_v4(), "accountTier": "A", "currency": "USD"})).await;
+    assert_eq!(currency(Some(&first)).await.0, "USD");
+    // Until the replica has been asked for a moment in which it stood still before it was written to.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut stale_reads = 0;
+    while stale_reads < 3 {
+        assert!(Instant::now() < deadline, "the replica never answered: {}", service.log());
+        for (currency_now, currency_before) in [("AFN", "USD"), ("USD", "AFN")] {
+            until_replayed(&db, &replica).await;
+            replica.batch_execute("SELECT pg_wal_replay_pause()").await.unwrap();
+            let seen = change(&json!({"currency": currency_now})).await;
+            let (shown, as_of) = currency(None).await;
+            let (own, own_as_of) = currency(Some(&seen)).await;
+            replica.batch_execute("SELECT pg_wal_replay_resume()").await.unwrap();
+            assert_eq!(own, currency_now, "who has written reads it");
+            if shown == currency_before {
+                assert!(as_of < own_as_of, "what a replica shows is told to be older");
+                stale_reads += 1;
+            }
+        }
+    }
+}
+
+/// Until the replica is where the primary is now, and the API has had time to notice.
+async fn until_replayed(db: &TestDatabase, replica: &Client) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let written = db.number("SELECT (pg_current_wal_lsn() - '0/0')::bigint").await;
+    loop {
+        let row = replica.query_one("SELECT (pg_last_wal_replay_lsn() - '0/0')::bigint", &[]).await.unwrap();
+        if row.get::<_, i64>(0) >= written {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the replica does not follow");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+}
+
+/// What comes back until the connection ends.
+fn all(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    match stream.read_to_end(&mut bytes) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+        Err(error) => panic!("the connection stays open: {error}"),
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// One byte after another until nobody listens any more, and what was said to that.
+fn dribble(mut stream: TcpStream, begin: &str) -> String {
+    stream.write_all(begin.as_bytes()).unwrap();
+    let mut other = stream.try_clone().unwrap();
+    let reader = std::thread::spawn(move || all(&mut other));
+    while !reader.is_finished() {
+        let _cut = stream.write_all(b"x");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    reader.join().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_dribbles_is_cut() {
+    let db = TestDatabase::create().await;
+    let service = Service::start(&db).await;
+    let token = service.staff();
+    let post = format!(
+        "POST {COSTS} HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+    );
+    let threads = [
+        ("a head", "GET /docs HTTP/1.1\r\nHost: api\r\nX-A: ".to_owned(), "HTTP/1.1 408 "),
+        ("a body", format!("{post}Content-Length: 5000\r\n\r\n{{"), "HTTP/1.1 408 "),
+        (
+            "a body without a token",
+            format!("POST {COSTS} HTTP/1.1\r\nHost: api\r\nContent-Length: 5000\r\n\r\n"),
+            "HTTP/1.1 401 ",
+        ),
+        (
+            "a body that nobody wants",
+            "GET /docs HTTP/1.1\r\nHost: api\r\nContent-Length: 5000\r\n\r\n".into(),
+            "HTTP/1.1 200 ",
+        ),
+    ]
+    .map(|(why, begin, expected)| {
+        let stream = service.connect();
+        std::thread::spawn(move || (why, dribble(stream, &begin), expected))
+    });
+    for thread in threads {
+        let (why, answer, expected) = thread.join().unwrap();
+        assert!(answer.starts_with(expected), "{why}: {answer:?}");
+    }
+    let limited = db.number(
+        "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'
+        AND datname = current_database()",
+    );
+    assert_eq!(limited.await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_on_the_wire() {
+    let db = TestDatabase::create().await;
+    let service = Service::start(&db).await;
+    let host = "Host: api\r\nConnection: close\r\n";
+    for (why, request, status, has) in [
+        ("HEAD", format!("HEAD /openapi.json HTTP/1.1\r\n{host}\r\n"), 200, "content-length: "),
+        (
+            "HEAD, compressed",
+            format!("HEAD /docs HTTP/1.1\r\n{host}Accept-Encoding: br\r\n\r\n"),
+            200,
+            "content-encoding: br",
+        ),
+        ("not changed", format!("GET /docs HTTP/1.1\r\n{host}If-None-Match: *\r\n\r\n"), 304, "etag: \""),
+        ("OPTIONS", format!("OPTIONS /docs HTTP/1.1\r\n{host}\r\n"), 204, "allow: GET, HEAD, OPTIONS"),
+    ] {
+        let mut stream = service.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        let answer = all(&mut stream);
+        let head = answer.strip_suffix("\r\n\r\n").unwrap_or_else(|| panic!("{why} has a body: {answer}"));
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{why}: {head}");
+        assert!(head.contains(has) && head.contains("x-request-id: ") && !head.contains("server:"), "{why}: {head}");
+    }
+    for (why, request, status, is_ours) in [
+        ("long target", format!("GET /{} HTTP/1.1\r\n{host}\r\n", "x".repeat(9_000)), 414, true),
+        ("long head", format!("GET /docs HTTP/1.1\r\n{host}X-A: {}\r\n\r\n", "x".repeat(20_000)), 431, true),
+        // These end before there is a request that could be answered by more than a status.
+        ("endless head", format!("GET /docs HTTP/1.1\r\n{host}X-A: {}", "x".repeat(140_000)), 431, false),
+        ("endless target", format!("GET /{} HTTP/1.1\r\n{host}\r\n", "x".repeat(70_000)), 400, false),
+        ("97 headers", format!("GET /docs HTTP/1.1\r\n{host}{}\r\n", "X-A: 1\r\n".repeat(97)), 431, false),
+        ("no HTTP", "HELLO\r\n\r\n".into(), 400, false),
+        (
+            "two lengths",
+            format!("POST /docs HTTP/1.1\r\n{host}Content-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
+            400,
+            false,
+        ),
+        (
+            "both lengths",
+            format!("POST /docs HTTP/1.1\r\n{host}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+            400,
+            false,
+        ),
+    ] {
+        let mut stream = service.connect();
+        let _cut = stream.write_all(request.as_bytes());
+        let answer = all(&mut stream);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{why}: {answer}");
+        assert_eq!(answer.contains("application/problem+json"), is_ours, "{why}: {answer}");
+        assert!(!answer.to_lowercase().contains("server:"), "{why}: {answer}");
+    }
+}
+
+/// Takes connections and never says a word.
+fn black_hole() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    (listener, address)
+}
+
+/// Method and path of every route that the program says it has.
+fn routes() -> Vec<(Method, String)> {
+    let printed = Command::new(env!("CARGO_BIN_EXE_api")).arg("routes").output().unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    let rows = printed.lines().skip(1).map(|line| {
+        let mut words = line.split_whitespace();
+        let (method, path) = (words.next().unwrap(), words.next().unwrap());
+        (method.parse().unwrap(), path.replace("{id}", &Uuid::from_u128(9).to_string()))
+    });
+    let rows: Vec<_> = rows.collect();
+    assert!(rows.len() > 30);
+    rows
+}
+
+/// Every route is answered within a minute; what they answer.
+async fn answers(service: &Arc<Service>) -> Vec<(String, u16)> {
+    let asks: Vec<_> = routes()
+        .into_iter()
+        .map(|(method, path)| {
+            let service = Arc::clone(service);
+            tokio::spawn(async move {
+                let name = format!("{method} {path}");
+                let query = if path.ends_with("/explain") {
+                    format!("?messageId={}", Uuid::from_u128(9))
+                } else {
+                    String::new()
+                };
+                let ask = service.request(method, &service.staff(), &format!("{path}{query}")).json(&json!({}));
+                let answer = tokio::time::timeout(Duration::from_secs(60), ask.send()).await;
+                let answer = answer.unwrap_or_else(|_| panic!("{name} is not answered")).unwrap();
+                let status = answer.status().as_u16();
+                let text = answer.text().await.unwrap();
+                assert!(!text.contains("canary") && !text.contains("127.0.0.1"), "{name}: {text}");
+                (name, status)
+            })
+        })
+        .collect();
+    let mut statuses = Vec::new();
+    for ask in asks {
+        statuses.push(ask.await.unwrap());
+    }
+    statuses
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_or_issuer_that_is_silent_keeps_nobody_waiting_for_ever() {
+    let db = TestDatabase::create().await;
+    let (_database, silent) = black_hole();
+    let database = format!("postgres://{silent}/billing");
+    let (_issuer, silent) = black_hole();
+    let keys = format!("http://{silent}/jwks");
+    let secrets = [("BILLING_LOG", "debug"), ("BILLING_SECRET_S3_SECRET_KEY", "canary-of-the-store")];
+    let password = ("BILLING_SECRET_DATABASE_API_PASSWORD", "canary-of-the-database");
+    for variables in
+        [vec![("BILLING_DATABASE_URL", database.as_str()), password], vec![("BILLING_JWT_JWKS", keys.as_str())]]
+    {
+        let service = Arc::new(Service::begin(&db, &[secrets.as_slice(), &variables].concat()));
+        service.until("/health/live").await;
+        for (name, status) in answers(&service).await {
+            let is_open = !name.contains("/v1/");
+            // What is refused for what it says is refused whoever is silent.
+            let expected: &[u16] = if is_open { &[200, 404, 503] } else { &[503, 415, 422] };
+            assert!(expected.contains(&status), "{variables:?} {name}: {status}");
+        }
+        let (log, token) = (service.log(), service.staff());
+        let header = token.split('.').next().unwrap();
+        assert!(!log.contains("canary") && !log.contains(header), "{variables:?}: a secret is in the log");
+    }
+}
