@@ -86,7 +86,7 @@ pub(super) async fn latest(connection: &mut AsyncPgConnection, message: i64) -> 
         ORDER BY ended_at IS NULL DESC, requested_at DESC, id DESC LIMIT 1"
     );
     let rows: Vec<RequestRow> = diesel::sql_query(query).bind::<BigInt, _>(message).load(connection).await?;
-    Ok(rows.iter().next().map(RequestRow::request).transpose()?)
+    Ok(rows.as_slice().first().map(RequestRow::request).transpose()?)
 }
 
 pub(super) struct WaitingReplays(pub(super) u32);
