@@ -166,7 +166,7 @@ async fn the_file_shows_what_its_reader_may_see() {
     assert_eq!((reply.status, reply.text), (200, format!("{head}\r\n{expected}")));
     let name = reply.headers.get("Content-Disposition").map(|value| value.to_str().unwrap());
     assert_eq!(name, Some("attachment; filename=\"usage-2026-10-01-2026-10-02.csv\""));
-    assert_eq!(reply.headers.get("Vary").map(|value| value.to_str().unwrap()), Some("Accept"));
+    assert_eq!(reply.headers.get("Vary").map(|value| value.to_str().unwrap()), Some("Accept, Authorization"));
     let staff = world.send(&ask.claims(&json!({"account_id": null, "roles": ["platform.finance"]}))).await;
     let expected: String = rows.iter().map(|(row, cost)| line(&format!("{row},{cost}"))).collect();
     assert_eq!(staff.text, format!("{head},totalOperatorCost,margin\r\n{expected}"));

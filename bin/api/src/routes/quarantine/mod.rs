@@ -34,7 +34,7 @@ pub(crate) async fn show<S: Store>(call: Call<S>) -> Result<HttpResponse, Proble
     call.no_query()?;
     let action = call.action();
     let found = call.services.run(async move |store: S| store.show_held(id, &action).await).await?;
-    answer::ok(&MessageDetailsView::of(&found.ok_or(Kind::NotFound)?))
+    answer::secret(&MessageDetailsView::of(&found.ok_or(Kind::NotFound)?))
 }
 
 /// Asks for a replay.
