@@ -25,7 +25,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) async fn run(root: &Path, objects: &[Object]) -> Result<Vec<String>> {
     let program = setup::prometheus(root)?;
     let dir = root.join("target/helm-stack");
-    let stack = Stack::up(Options { dir: dir.clone(), services_only: false }).await?;
+    let stack = Stack::up(Options { dir: dir.clone(), purpose: Purpose::Service }).await?;
     let asked = unless_interrupted(ask(&program, &dir, &stack.info, questions(objects))).await;
     stack.down().await?;
     asked
