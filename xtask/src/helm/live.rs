@@ -14,7 +14,7 @@ use super::render::Object;
 use super::traffic;
 use crate::setup;
 use crate::signals::unless_interrupted;
-use crate::stack::{Info, Options, ServiceInfo, Stack};
+use crate::stack::{Info, Options, Purpose, ServiceInfo, Stack};
 
 /// By then every question must have been answered once.
 const PATIENCE: Duration = Duration::from_secs(120);
