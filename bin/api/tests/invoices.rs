@@ -167,7 +167,7 @@ async fn an_invoice_and_its_document() {
     let sha256: String = Sha256::digest(pdf(august)).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(header("Content-Type"), "application/pdf");
     assert_eq!(header("Content-Disposition"), "attachment; filename=\"INV-2026-000001.pdf\"");
-    assert_eq!((header("ETag"), header("Cache-Control")), (format!("\"{sha256}\""), "private, no-store".into()));
+    assert_eq!((header("ETag"), header("Cache-Control")), (format!("\"{sha256}\""), "private, no-cache".into()));
     assert_eq!(answer.bytes().await.unwrap().to_vec(), pdf(august));
 
     // A draft has none, and an issued one whose object is another is not passed off for it.

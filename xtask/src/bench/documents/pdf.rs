@@ -102,6 +102,8 @@ async fn soak(program: &Path, documents: u32) -> Result<Vec<Told>> {
     let style = ProgressStyle::with_template("{prefix:<9} {wide_bar} {pos}/{len} {msg} {eta}").context("a bad bar")?;
     let bar = ProgressBar::new(documents.into()).with_style(style).with_prefix("documents");
     let mut command = on_one_core(program);
+    // As it is deployed (docs/OPERATIONS.md).
+    command.env("MALLOC_ARENA_MAX", "1");
     command.args(["soak", &documents.to_string()]).stdout(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().context("cannot run the renderer")?;
     let mut lines = BufReader::new(child.stdout.take().context("the renderer has no output")?).lines();
