@@ -14,13 +14,13 @@ use crate::{exec, setup, tree};
 
 const SCRIPT: &str = r"\set n random(1, :accounts)
 BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;
-SELECT set_config('app.tenant_id', lpad(to_hex(:n), 16, '0') || repeat('0', 16), true),
+SELECT set_config('app.tenant_id', lpad(to_hex(:n::int), 16, '0') || repeat('0', 16), true),
     set_config('statement_timeout', '10s', true);
 SELECT p.tenant_id, p.currency, now() AS now, pg_is_in_recovery() AS is_replica
 FROM (SELECT) AS one LEFT JOIN LATERAL (
     SELECT tenant_id, currency FROM billing.account_profiles
-    WHERE account_id = lpad(to_hex(:n), 32, '0')::uuid
-        AND tenant_id = (lpad(to_hex(:n), 16, '0') || repeat('0', 16))::uuid
+    WHERE account_id = lpad(to_hex(:n::int), 32, '0')::uuid
+        AND tenant_id = (lpad(to_hex(:n::int), 16, '0') || repeat('0', 16))::uuid
     ORDER BY (effective_from <= (now() AT TIME ZONE 'UTC')::date) DESC,
         (effective_from <= (now() AT TIME ZONE 'UTC')::date AND created_by IS NOT NULL) DESC,
         CASE WHEN effective_from <= (now() AT TIME ZONE 'UTC')::date THEN effective_from END DESC, effective_from,
@@ -30,8 +30,8 @@ SELECT currency, day::timestamp AT TIME ZONE 'UTC' AS start, sum(messages)::bigi
     sum(segments)::bigint AS segments, sum(amount_micros)::text AS amount, sum(cost_micros)::text AS cost,
     sum(uncosted)::bigint AS uncosted, sum(foreign_cost)::bigint AS foreign_cost
 FROM billing.usage_buckets
-WHERE merged_into IS NULL AND account_id = lpad(to_hex(:n), 32, '0')::uuid
-    AND tenant_id = (lpad(to_hex(:n), 16, '0') || repeat('0', 16))::uuid
+WHERE merged_into IS NULL AND account_id = lpad(to_hex(:n::int), 32, '0')::uuid
+    AND tenant_id = (lpad(to_hex(:n::int), 16, '0') || repeat('0', 16))::uuid
     AND day >= '{first}' AND day < '{last}'::date + 1
 GROUP BY currency, day;
 COMMIT;
