@@ -43,6 +43,13 @@ pub(crate) fn print(setting: &str, lines: &[Line]) {
     }
 }
 
+/// Prints the table and writes it as JSON.
+pub(crate) fn tell(setting: &str, lines: &[Line], file: &Path) -> Result<()> {
+    print(setting, lines);
+    let lines: Vec<Value> = lines.iter().map(Line::json).collect();
+    save(&json!({ "setting": setting, "figures": lines }), file)
+}
+
 /// Writes the JSON.
 pub(crate) fn save(value: &Value, file: &Path) -> Result<()> {
     if let Some(folder) = file.parent() {

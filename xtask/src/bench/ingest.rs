@@ -147,8 +147,8 @@ async fn drain_round(args: &Args, stage: &Stage) -> Result<Drained> {
     eprintln!(
         "  {} events/s; CPU s per million: ingest {}.{:03}, PostgreSQL {}.{:03}, NATS {}.{:03}; peak {} MiB",
         drained.rate(),
-        millis(drained.used.ingest_ms) / 1_000,
-        millis(drained.used.ingest_ms) % 1_000,
+        millis(drained.used.program_ms) / 1_000,
+        millis(drained.used.program_ms) % 1_000,
         millis(drained.used.postgres_ms) / 1_000,
         millis(drained.used.postgres_ms) % 1_000,
         millis(drained.used.nats_ms) / 1_000,

@@ -4,6 +4,7 @@ mod documents;
 mod figures;
 mod ingest;
 mod invoices;
+mod program;
 mod rating;
 mod rest;
 

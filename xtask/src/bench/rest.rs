@@ -14,7 +14,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::figures::{self, Line, figure, median, ratio, thousandths};
@@ -113,7 +112,7 @@ async fn measure(args: &Args, info: &Info, api: &Api) -> Result<Measured> {
         ready_after: api.ready_after,
         latencies,
         closed,
-        api_ms: used.ingest_ms,
+        api_ms: used.program_ms,
         postgres_ms: used.postgres_ms,
         peak_kib: meter::peak_kib(api.pid)?,
     })
@@ -125,10 +124,7 @@ fn tell(args: &Args, measured: &Measured) -> Result<()> {
          {SIDE_BY_SIDE} side by side, {} rounds",
         args.events, args.accounts, args.rate, args.seconds, args.rounds
     );
-    let lines = lines(measured);
-    figures::print(&setting, &lines);
-    let lines: Vec<Value> = lines.iter().map(Line::json).collect();
-    figures::save(&json!({ "setting": setting, "figures": lines }), &tree::root().join(&args.json))
+    figures::tell(&setting, &lines(measured), &tree::root().join(&args.json))
 }
 
 fn lines(measured: &Measured) -> Vec<Line> {

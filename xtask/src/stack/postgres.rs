@@ -56,7 +56,7 @@ synchronous_commit = off
 max_connections = 300
 ";
 
-/// What is measured is a server that has memory of its own: what docs/OPERATIONS.md asks for, cut down to this machine.
+/// What is measured is a server that has memory of its own.
 const SETTINGS_FOR_BENCH: &str = "
 shared_buffers = 4GB
 max_wal_size = 8GB

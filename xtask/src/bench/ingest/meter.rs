@@ -12,7 +12,7 @@ const TICK_MILLIS: u64 = 10;
 /// Processor time in milliseconds, and bytes of PostgreSQL, at one moment or between two.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Reading {
-    pub(crate) ingest_ms: u64,
+    pub(crate) program_ms: u64,
     pub(crate) postgres_ms: u64,
     pub(crate) nats_ms: u64,
     pub(crate) wal_bytes: u64,
@@ -22,7 +22,7 @@ impl Reading {
     /// What has been used since `before`.
     pub(crate) fn since(self, before: Self) -> Self {
         Self {
-            ingest_ms: self.ingest_ms.saturating_sub(before.ingest_ms),
+            program_ms: self.program_ms.saturating_sub(before.program_ms),
             postgres_ms: self.postgres_ms.saturating_sub(before.postgres_ms),
             nats_ms: self.nats_ms.saturating_sub(before.nats_ms),
             wal_bytes: self.wal_bytes.saturating_sub(before.wal_bytes),
@@ -41,7 +41,7 @@ pub(crate) async fn read(servers: &BTreeMap<String, u32>, ingest: Option<u32>, d
         }
     }
     if let Some(ingest) = ingest {
-        reading.ingest_ms = own_ms(ingest)?;
+        reading.program_ms = own_ms(ingest)?;
     }
     Ok(reading)
 }

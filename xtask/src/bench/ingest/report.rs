@@ -94,7 +94,7 @@ impl Report {
         self.costs(&mut lines);
         if let Some(taken) = &self.taken {
             lines.push(figure("taken and acknowledged, nothing else done", taken.rate(), "events/s", None));
-            for (name, ms) in [("the client", taken.used.ingest_ms), ("NATS", taken.used.nats_ms)] {
+            for (name, ms) in [("the client", taken.used.program_ms), ("NATS", taken.used.nats_ms)] {
                 lines.push(seconds(&format!("of that, {name}"), ms * 1_000 / (taken.messages / 1_000).max(1)));
             }
         }
@@ -136,7 +136,7 @@ impl Report {
             median(self.drained.iter().map(|one| of(one) * 1_000 / (one.messages / 1_000).max(1)))
         };
         for (name, value) in [
-            ("ingest", each(|one| one.used.ingest_ms)),
+            ("ingest", each(|one| one.used.program_ms)),
             ("PostgreSQL", each(|one| one.used.postgres_ms)),
             ("NATS", each(|one| one.used.nats_ms)),
         ] {

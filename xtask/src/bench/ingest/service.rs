@@ -1,19 +1,17 @@
 //! The measured program: started with an environment of its own, watched through its metrics, stopped at the end.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::{Context, Result, ensure};
 use tokio::process::{Child, Command};
 
 use super::meter;
+use crate::bench::program::{self, free_port, without_login};
 use crate::stack::Info;
 
 const READY_LIMIT: Duration = Duration::from_secs(20);
-const STOP_LIMIT: Duration = Duration::from_secs(25);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Telling its metrics costs the program something too.
 const COUNT_EVERY: Duration = Duration::from_millis(50);
@@ -100,14 +98,8 @@ impl Service {
     }
 
     /// Asks it to stop, and waits.
-    pub(crate) async fn stop(mut self) -> Result<()> {
-        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).context("no such process")?;
-        kill_process(pid, Signal::TERM).context("cannot stop ingest")?;
-        let ended = tokio::time::timeout(STOP_LIMIT, self.child.wait()).await.context("ingest does not stop")??;
-        if !ended.success() {
-            bail!("ingest ended with {ended}");
-        }
-        Ok(())
+    pub(crate) async fn stop(self) -> Result<()> {
+        program::stop(self.child, "ingest").await
     }
 }
 
@@ -118,13 +110,12 @@ pub(crate) fn series(text: &str, name: &str) -> u64 {
 }
 
 fn variables(settings: &Settings, info: &Info) -> Result<Vec<(&'static str, String)>> {
-    let (_, place) = info.database_url.rsplit_once('@').context("no address of the database")?;
     let mut variables = vec![
         ("BILLING_LOG", "warn".to_owned()),
         ("BILLING_CREDENTIALS", "env".to_owned()),
         ("BILLING_SECRET_DATABASE_WORKER_USERNAME", "billing_worker_login".to_owned()),
         ("BILLING_SECRET_DATABASE_WORKER_PASSWORD", settings.password.clone()),
-        ("BILLING_DATABASE_URL", format!("postgres://{place}")),
+        ("BILLING_DATABASE_URL", without_login(&info.database_url)?),
         ("BILLING_REDIS_URLS", info.redis_urls.join(",")),
         ("BILLING_NATS_URLS", info.nats_urls.join(",")),
     ];
@@ -134,9 +125,4 @@ fn variables(settings: &Settings, info: &Info) -> Result<Vec<(&'static str, Stri
     variables.extend(settings.workers.map(|workers| ("BILLING_INGEST_WORKERS", workers.to_string())));
     variables.extend(settings.batch_size.map(|size| ("BILLING_INGEST_BATCH_SIZE", size.to_string())));
     Ok(variables)
-}
-
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free")?;
-    Ok(listener.local_addr().context("no port is free")?.port())
 }

@@ -43,7 +43,7 @@ pub(crate) async fn measure(args: &Args, stage: &Stage, stored: u64, report: &mu
         stage.database.batch_execute(statement).await.context("cannot end filling")?;
     }
     // Ids are random, so the first million after a checkpoint touches every page of the claims' index, and each is logged
-    // whole once. A service that runs pays that once in a quarter of an hour and many millions: the first round does, too.
+    // whole once. A service that runs pays that once a checkpoint: the first round does, too.
     for round in 0..=args.rounds {
         let after_checkpoint = if round == 0 { AfterCheckpoint::Yes } else { AfterCheckpoint::No };
         let mut traffic = Traffic::new(args.accounts, rand::random());

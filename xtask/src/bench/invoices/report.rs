@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::Result;
-use serde_json::{Value, json};
 
 use super::Args;
 use super::run::Measured;
@@ -18,10 +17,7 @@ pub(crate) fn tell(args: &Args, measured: &Measured, documents: Documents, file:
          {parallel}; {} documents read back and compared",
         args.accounts, documents.number
     );
-    let lines = lines(measured, documents);
-    figures::print(&setting, &lines);
-    let lines: Vec<Value> = lines.iter().map(Line::json).collect();
-    figures::save(&json!({ "setting": setting, "figures": lines }), file)
+    figures::tell(&setting, &lines(measured, documents), file)
 }
 
 fn lines(measured: &Measured, documents: Documents) -> Vec<Line> {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::fill::Month;
 use crate::bench::ingest::{meter, stage};
+use crate::bench::program::without_login;
 use crate::demo::screen::Screen;
 use crate::stack::Info;
 
@@ -67,11 +68,10 @@ impl Place {
 
     fn command(&self, month: &Month, parallel: Option<u32>) -> Result<Command> {
         let Info { s3_endpoint, s3_region, s3_access_key, s3_secret_key, s3_bucket, .. } = &self.info;
-        let (_, place) = self.info.database_url.rsplit_once('@').context("no address of the database")?;
         let mut command = Command::new(&self.program);
         command.args(["--period", &month.first.strftime("%Y-%m").to_string(), "--allow-lag", "--json"]);
         command.env_clear().current_dir(&self.dir).kill_on_drop(true).envs([
-            ("BILLING_DATABASE_URL", format!("postgres://{place}").as_str()),
+            ("BILLING_DATABASE_URL", without_login(&self.info.database_url)?.as_str()),
             ("BILLING_SECRET_DATABASE_WORKER_USERNAME", "billing_worker_login"),
             ("BILLING_SECRET_DATABASE_WORKER_PASSWORD", &self.password),
             ("BILLING_SECRET_S3_ACCESS_KEY", s3_access_key),

@@ -1,22 +1,20 @@
 //! The measured program: started with an environment of its own, with keys of this run, and stopped at the end.
 
 use std::fs::OpenOptions;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::bench::ingest::stage;
+use crate::bench::program::{self, free_port, without_login};
 use crate::stack::{Info, http, keys};
 
 const READY_LIMIT: Duration = Duration::from_secs(20);
-const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// A running api.
 pub(crate) struct Api {
@@ -40,14 +38,11 @@ impl Api {
         let password = format!("ALTER ROLE {} PASSWORD '{}'", login.0, login.1);
         database.batch_execute(&password).await.context("cannot set the api's password")?;
         let (port, metrics) = (free_port()?, free_port()?);
-        let place = |url: &str| {
-            url.rsplit_once('@').map(|(_, place)| format!("postgres://{place}")).context("no address of a database")
-        };
         let jwks = keys::ensure_in(dir)?;
         let mut command = Command::new(program);
         command.env_clear().current_dir(dir).kill_on_drop(true).stdin(Stdio::null()).envs([
-            ("BILLING_DATABASE_URL", place(&info.database_url)?),
-            ("BILLING_DATABASE_REPLICA_URL", place(&info.replica_url)?),
+            ("BILLING_DATABASE_URL", without_login(&info.database_url)?),
+            ("BILLING_DATABASE_REPLICA_URL", without_login(&info.replica_url)?),
             ("BILLING_SECRET_DATABASE_API_USERNAME", login.0.to_owned()),
             ("BILLING_SECRET_DATABASE_API_PASSWORD", login.1.clone()),
             ("BILLING_SECRET_S3_ACCESS_KEY", "unused".to_owned()),
@@ -76,16 +71,7 @@ impl Api {
     }
 
     /// Asks it to stop, and waits.
-    pub(crate) async fn stop(mut self) -> Result<()> {
-        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).context("no such process")?;
-        kill_process(pid, Signal::TERM).context("cannot stop api")?;
-        let ended = tokio::time::timeout(STOP_LIMIT, self.child.wait()).await.context("api does not stop")??;
-        ensure!(ended.success(), "api ended with {ended}");
-        Ok(())
+    pub(crate) async fn stop(self) -> Result<()> {
+        program::stop(self.child, "api").await
     }
-}
-
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
-    Ok(listener.local_addr().context("no free port")?.port())
 }

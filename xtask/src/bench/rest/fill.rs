@@ -21,7 +21,7 @@ pub(crate) fn account(n: u32) -> (uuid::Uuid, uuid::Uuid) {
     (uuid::Uuid::from_u128(u128::from(n)), uuid::Uuid::from_u128(u128::from(n) << 64))
 }
 
-/// Each account on the third tier, with a bucket for each operator and day; the events of each bucket: `$1` of them.
+/// Accounts with one tier.
 const FILL_ACCOUNTS: &str = "
     CREATE FUNCTION pg_temp.account(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS
         $$ SELECT lpad(to_hex(n), 32, '0')::uuid $$;
@@ -32,6 +32,7 @@ const FILL_ACCOUNTS: &str = "
         SELECT pg_temp.account(n), pg_temp.tenant(n) FROM generate_series(1, {accounts}) AS n;
     INSERT INTO billing.account_profiles (account_id, tenant_id, effective_from, tier, currency)
         SELECT account_id, tenant_id, '2026-01-01', 'STARTER', 'USD' FROM billing.accounts";
+/// Day `$1`: a bucket for each account and operator of `$3`, and its `$2` events.
 const FILL_DAY: &str = "WITH made AS (
         INSERT INTO billing.usage_buckets (account_id, tenant_id, operator_id, direction, currency, price_id, day,
             messages, segments, units, amount_micros, cost_micros, uncosted, foreign_cost)
@@ -49,7 +50,7 @@ const FILL_DAY: &str = "WITH made AS (
     FROM made, generate_series(1, $2) AS n";
 
 /// Messages of each account, operator and day, so that all of them are about `events`.
-pub(crate) fn messages_of_a_bucket(accounts: u32, events: u64) -> Result<i64> {
+fn messages_of_a_bucket(accounts: u32, events: u64) -> Result<i64> {
     let buckets = u64::from(accounts) * u64::try_from(OPERATORS.len())? * DAYS;
     Ok(i64::try_from(events / buckets)?.max(1))
 }

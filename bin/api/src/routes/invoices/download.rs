@@ -3,7 +3,7 @@
 //! document is made when it is first asked for.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{Accept, Header as _, HeaderValue, VARY};
+use actix_web::http::header::{Accept, Header as _};
 use billing_domain::InvoiceId;
 use billing_domain::invoicing::{Invoice, InvoiceStatus};
 use billing_domain::ports::DocumentStore as _;
@@ -56,9 +56,7 @@ pub(crate) async fn download<S: Store>(call: Call<S>) -> Result<HttpResponse, Pr
     };
     call.note_read(Some(account), what).await?;
     let answered = if prefers_pdf(&call) { bytes(&call, document).await } else { address(&call, document).await };
-    let mut response = answered?;
-    response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
-    Ok(response)
+    answered.map(answer::varied)
 }
 
 /// What is known of a document that was stored.
