@@ -79,11 +79,12 @@ fn variables(info: &Info) -> Vec<(&'static str, String)> {
 }
 
 /// Where tests find the servers' programs, for servers of their own that they may kill.
-fn programs(servers: &setup::Servers) -> [(&'static str, &Path); 3] {
+fn programs(servers: &setup::Servers) -> [(&'static str, &Path); 4] {
     [
         ("BILLING_TEST_POSTGRES_BIN", &servers.postgres),
         ("BILLING_TEST_REDIS_SERVER", &servers.redis_server),
         ("BILLING_TEST_NATS_SERVER", &servers.nats_server),
+        ("BILLING_TEST_BAO", &servers.bao),
     ]
 }
 

@@ -10,9 +10,9 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 use anyhow::Context as _;
 use billing_domain::ports::Clock as _;
-use billing_postgres::{DatabaseCredentials, Postgres};
-use billing_runtime::{Condition, Credentials, Env, Health, Histogram, LogFilter, Shutdown, SystemClock};
-use billing_s3::{S3Config, S3Credentials, S3Documents};
+use billing_postgres::{DatabaseCredentials, Logins, Postgres};
+use billing_runtime::{Condition, Credentials, Env, Health, Histogram, LogFilter, Secret, Shutdown, SystemClock};
+use billing_s3::{S3Config, S3Credentials, S3Documents, S3Keys};
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::runtime::Handle;
 
@@ -35,6 +35,7 @@ const SHUTDOWN_TIME_MAX: u64 = 20;
 /// Between not being ready any more and taking no more connections: who routes requests here must notice first.
 const LEAVE_TIME: Duration = Duration::from_secs(4);
 const READY_EVERY: Duration = Duration::from_secs(1);
+const LOGIN_FIELDS: [&str; 2] = ["username", "password"];
 const DURATION_BOUNDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
@@ -54,7 +55,8 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     billing_postgres::register_metrics();
     billing_s3::register_metrics();
 
-    let postgres = Postgres::connect(&config.database, &login(&config.credentials, "database-api").await?)?;
+    let login = config.credentials.follow("database-api", LOGIN_FIELDS, login).await?;
+    let postgres = Postgres::connect(&config.database, Logins::following(login.current, login.refused))?;
     let documents = documents(&config.credentials, &config.s3).await?;
     let jwks = Arc::new(Jwks::new(config.jwks.clone())?);
     match (jwks.refresh().await, &config.jwks) {
@@ -107,8 +109,9 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
 pub(crate) async fn migrate() -> anyhow::Result<()> {
     let config = MigrateConfig::read(Env::of_process())?;
     start_logs(config.log)?;
-    let owner = login(&config.credentials, "database-owner").await?;
-    let steps = billing_postgres::migrate(&config.database_url, &owner).await?;
+    let owner = config.credentials.obtain("database-owner", LOGIN_FIELDS, login).await?;
+    let owner = Logins::following(owner.current, owner.refused);
+    let steps = billing_postgres::migrate(&config.database_url, owner).await?;
     match steps.as_slice() {
         [] => print("the schema is up to date"),
         steps => print(&format!("applied {}", steps.join("\napplied "))),
@@ -129,15 +132,18 @@ fn start_logs(filter: Option<LogFilter>) -> anyhow::Result<()> {
     Ok(billing_runtime::start_telemetry(filter.context("no log filter")?)?)
 }
 
-async fn login(credentials: &Credentials, secret: &str) -> anyhow::Result<DatabaseCredentials> {
-    let [username, password] = credentials.read(secret, ["username", "password"]).await?;
-    Ok(DatabaseCredentials { username: username.expose().into(), password: password.expose().into() })
+fn login(found: Option<[Secret; 2]>) -> Option<DatabaseCredentials> {
+    let [username, password] = found?;
+    Some(DatabaseCredentials { username: username.expose().into(), password: password.expose().into() })
 }
 
 async fn documents(credentials: &Credentials, config: &S3Config) -> anyhow::Result<S3Documents> {
-    let [access_key, secret_key] = credentials.read("s3", ["access_key", "secret_key"]).await?;
-    let keys = S3Credentials { access_key: access_key.expose().into(), secret_key: secret_key.expose().into() };
-    Ok(S3Documents::new(config, &keys)?)
+    let keys = |found: Option<[Secret; 2]>| {
+        let [access_key, secret_key] = found?;
+        Some(S3Credentials { access_key: access_key.expose().into(), secret_key: secret_key.expose().into() })
+    };
+    let keys = credentials.follow("s3", ["access_key", "secret_key"], keys).await?;
+    Ok(S3Documents::new(config, S3Keys::following(keys.current, keys.refused))?)
 }
 
 /// The kernel ends a connection whose client acknowledges nothing, or has had no room for more, for too long.

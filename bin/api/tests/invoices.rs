@@ -9,7 +9,9 @@ mod service;
 #[path = "../../../crates/billing-postgres/tests/support/mod.rs"]
 mod support;
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use billing_domain::invoicing::Party;
 use billing_domain::ports::{
@@ -19,9 +21,10 @@ use billing_domain::use_cases::due;
 use billing_domain::{AccountId, InvoiceId, Month};
 use reqwest::Method;
 use serde_json::{Value, json};
-use service::{Service, documents, read};
+use service::{Service, documents, read, s3_variable};
 use sha2::{Digest, Sha256};
-use support::{TestDatabase, account, day, now, tenant, usage};
+use support::{PASSWORD, TestDatabase, account, day, now, tenant, usage};
+use uuid::Uuid;
 
 const LIST: &str = "/v1/billing/invoices";
 
@@ -478,4 +481,55 @@ async fn an_export_that_cannot_be_finished_does_not_look_complete() {
     until_no_export(&db).await;
     let whole = ask().await.unwrap().text().await.unwrap();
     assert_eq!(whole.lines().count(), 1 + 4 * 200_001);
+}
+
+/// Replaces a secret's file as an agent does.
+fn replace(file: &Path, secret: &Value) {
+    let other = file.with_extension("new");
+    std::fs::write(&other, secret.to_string()).unwrap();
+    std::fs::rename(&other, file).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_the_object_store_are_replaced_without_a_restart() {
+    let (db, _service, [august, ..]) = world().await;
+    let folder = std::env::temp_dir().join(format!("billing-keys-{}", Uuid::new_v4().simple()));
+    std::fs::create_dir(&folder).unwrap();
+    let file = folder.join("s3.json");
+    let good = json!({"access_key": s3_variable("ACCESS_KEY"), "secret_key": s3_variable("SECRET_KEY")});
+    replace(&file, &good);
+    replace(&folder.join("database-api.json"), &json!({"username": "billing_test_api", "password": PASSWORD}));
+    let path = folder.display().to_string();
+    let variables = [("BILLING_CREDENTIALS", "files"), ("BILLING_CREDENTIALS_DIR", path.as_str())];
+    let service = Service::start_with(&db, &variables).await;
+    let customer = service.customer(account(1), tenant(1));
+    let download = format!("{LIST}/{august}/download");
+    let is_signed_by = async |key: &str| {
+        let (_, link) = service.get(&customer, &download).await;
+        link["url"].as_str().is_some_and(|url| url.contains(&format!("X-Amz-Credential={key}")))
+    };
+    let status = async || {
+        let request = service.request(Method::GET, &customer, &download).header("Accept", "application/pdf");
+        request.send().await.unwrap().status().as_u16()
+    };
+    until(async || is_signed_by(&s3_variable("ACCESS_KEY")).await).await;
+    assert_eq!(status().await, 200);
+    replace(&file, &json!({"access_key": "gone", "secret_key": "gone"}));
+    until(async || is_signed_by("gone").await).await;
+    // Refused, and replaced at that moment: the request under way waits for the new ones.
+    let replaced = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        replace(&file, &good);
+    };
+    let (status, ()) = tokio::join!(status(), replaced);
+    assert_eq!(status, 200);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+async fn until(condition: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition().await {
+        assert!(Instant::now() < deadline, "the keys are not those of the file");
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
 }

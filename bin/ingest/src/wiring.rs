@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use billing_nats::{BoxError, CONSUMER, ConsumerConfig, Nats, STREAM};
-use billing_postgres::{DatabaseCredentials, Postgres};
+use billing_postgres::{DatabaseCredentials, Logins, Postgres};
 use billing_redis::{KEY_PREFIX, RedisCache};
-use billing_runtime::{Credentials, Health, Shutdown, SystemClock, serve_health, serve_metrics};
+use billing_runtime::{Credentials, Health, Secret, Shutdown, SystemClock, serve_health, serve_metrics};
 use tokio::task::JoinSet;
 
 use crate::background::{first_partitions, follow_prices, measure_lag, prepare_partitions, watch_database};
@@ -20,6 +20,8 @@ use crate::relay::{export_runs, relay_outbox};
 use crate::upkeep::{purge, recall_floor, replay_on_request, watch_stream};
 use crate::worker::Worker;
 
+/// Of a secret that is a login to the database.
+pub(crate) const LOGIN_FIELDS: [&str; 2] = ["username", "password"];
 /// What is in hand when the process shall stop has this long to be recorded; the rest is delivered again.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(13);
 
@@ -32,11 +34,10 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let running = health.condition("running");
     serve_health(config.http_addr, health.clone())?;
 
-    let [username, password] = config.credentials.read("database-worker", ["username", "password"]).await?;
-    let login = DatabaseCredentials { username: username.expose().to_owned(), password: password.expose().to_owned() };
-    let postgres = Postgres::connect(&config.database, &login)?;
+    let login = config.credentials.follow("database-worker", LOGIN_FIELDS, login).await?;
+    let postgres = Postgres::connect(&config.database, Logins::following(login.current, login.refused))?;
     let cache = RedisCache::connect(&config.redis_urls, KEY_PREFIX)?;
-    let nats = connect(&config.nats_urls, config.credentials).await?;
+    let nats = connect(&config.nats_urls, &config.credentials).await?;
     let (workers, batch_size) = (usize::try_from(config.workers)?, usize::try_from(config.batch_size)?);
     let consumer =
         nats.consumer(ConsumerConfig { stream: STREAM.into(), durable: CONSUMER.into(), workers, batch_size });
@@ -87,17 +88,29 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A client whose credentials are read anew at each connection.
-async fn connect(urls: &[String], credentials: Credentials) -> anyhow::Result<Nats> {
-    let credentials = Arc::new(credentials);
+/// Of who logs in to the database.
+pub(crate) fn login(found: Option<[Secret; 2]>) -> Option<DatabaseCredentials> {
+    let [username, password] = found?;
+    Some(DatabaseCredentials { username: username.expose().to_owned(), password: password.expose().to_owned() })
+}
+
+/// A client that presents what is known at each connection, and connects anew when that has changed.
+async fn connect(urls: &[String], credentials: &Credentials) -> anyhow::Result<Nats> {
+    // A cluster may ask for none.
+    let creds = |found: Option<[Secret; 1]>| Some(found.map(|[creds]| creds.expose().to_owned()));
+    let followed = credentials.follow("nats", ["creds"], creds).await?;
+    let current = followed.current.clone();
     let read = move || {
-        let credentials = Arc::clone(&credentials);
-        async move {
-            let found = credentials.read_optional("nats", ["creds"]).await?;
-            Ok::<_, BoxError>(found.map(|[creds]| creds.expose().to_owned()))
+        let now = current.borrow().clone();
+        if let Some(used) = &now {
+            // Why a connection has to be made again is not told: these may have been refused.
+            let _told = followed.refused.try_send(used.clone());
         }
+        async move { now.ok_or_else(|| BoxError::from("the credentials for NATS are not known yet")) }
     };
-    Ok(Nats::connect(urls, "billing-ingest", read).await?)
+    let nats = Nats::connect(urls, "billing-ingest", read).await?;
+    nats.reconnect_on_change(followed.current);
+    Ok(nats)
 }
 
 /// Lets everyone finish what is in hand, within bounds.

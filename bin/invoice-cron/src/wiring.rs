@@ -8,9 +8,9 @@ use anyhow::{Context as _, bail};
 use billing_domain::Month;
 use billing_domain::ports::{Clock as _, InvoiceStore as _, RunCounts, RunResult};
 use billing_nats::{BoxError, CONSUMER, ConsumerConfig, EventConsumer, Nats, STREAM};
-use billing_postgres::{DatabaseCredentials, Postgres};
-use billing_runtime::{Credentials, Env, Shutdown, SystemClock, chain};
-use billing_s3::{S3Credentials, S3Documents};
+use billing_postgres::{DatabaseCredentials, Logins, Postgres};
+use billing_runtime::{Credentials, Env, Secret, Shutdown, SystemClock, chain};
+use billing_s3::{S3Credentials, S3Documents, S3Keys};
 use billing_typst::TypstRenderer;
 use uuid::Uuid;
 
@@ -149,23 +149,30 @@ async fn preview(store: &Postgres, planned: &Plan) -> anyhow::Result<Vec<Preview
 }
 
 async fn database(config: &Config) -> anyhow::Result<Postgres> {
-    let [username, password] = config.credentials.read("database-worker", ["username", "password"]).await?;
-    let login = DatabaseCredentials { username: username.expose().into(), password: password.expose().into() };
-    Ok(Postgres::connect(&config.database, &login)?)
+    let login = |found: Option<[Secret; 2]>| {
+        let [username, password] = found?;
+        Some(DatabaseCredentials { username: username.expose().into(), password: password.expose().into() })
+    };
+    let login = config.credentials.obtain("database-worker", ["username", "password"], login).await?;
+    Ok(Postgres::connect(&config.database, Logins::following(login.current, login.refused))?)
 }
 
 async fn documents(config: &Config) -> anyhow::Result<S3Documents> {
-    let [access_key, secret_key] = config.credentials.read("s3", ["access_key", "secret_key"]).await?;
-    let keys = S3Credentials { access_key: access_key.expose().into(), secret_key: secret_key.expose().into() };
-    Ok(S3Documents::new(&config.s3, &keys)?)
+    let keys = |found: Option<[Secret; 2]>| {
+        let [access_key, secret_key] = found?;
+        Some(S3Credentials { access_key: access_key.expose().into(), secret_key: secret_key.expose().into() })
+    };
+    let keys = config.credentials.obtain("s3", ["access_key", "secret_key"], keys).await?;
+    Ok(S3Documents::new(&config.s3, S3Keys::following(keys.current, keys.refused))?)
 }
 
 async fn consumer(urls: &[String], credentials: &Credentials) -> anyhow::Result<EventConsumer> {
-    let found = credentials.read_optional("nats", ["creds"]).await?;
-    let creds = found.map(|[creds]| creds.expose().to_owned());
+    // A cluster may ask for none.
+    let creds = |found: Option<[Secret; 1]>| Some(found.map(|[creds]| creds.expose().to_owned()));
+    let followed = credentials.obtain("nats", ["creds"], creds).await?;
     let read = move || {
-        let creds = creds.clone();
-        async move { Ok::<_, BoxError>(creds) }
+        let now = followed.current.borrow().clone();
+        async move { now.ok_or_else(|| BoxError::from("the credentials for NATS are not known any more")) }
     };
     let nats = Nats::connect(urls, "billing-invoice-cron", read).await?;
     // It only looks: how many would pull, and how much, does not matter.

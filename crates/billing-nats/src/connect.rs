@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::ContextBuilder;
 use async_nats::{AuthError, ConnectOptions, ServerAddr};
+use tokio::sync::watch;
 
 use crate::consumer::{ConsumerConfig, EventConsumer};
 use crate::credentials;
@@ -72,6 +73,25 @@ impl Nats {
             .await
             .map_err(|error| NatsError::Setup(error.into()))?;
         Ok(Self(ContextBuilder::new().timeout(REQUEST_TIMEOUT).build(client)))
+    }
+
+    /// Connects anew whenever the credentials change, so that the old ones can be taken back; `None` is that they are not
+    /// known. What was on its way and is lost comes again.
+    pub fn reconnect_on_change<T: Send + Sync + 'static>(&self, mut credentials: watch::Receiver<Option<T>>) {
+        let client = self.0.client().clone();
+        tokio::spawn(async move {
+            let mut were_known = credentials.borrow_and_update().is_some();
+            while credentials.changed().await.is_ok() {
+                let are_known = credentials.borrow_and_update().is_some();
+                if were_known
+                    && are_known
+                    && let Err(error) = client.force_reconnect().await
+                {
+                    tracing::warn!(%error, "cannot connect to NATS anew after its credentials changed");
+                }
+                were_known |= are_known;
+            }
+        });
     }
 
     /// The consumer of usage events.

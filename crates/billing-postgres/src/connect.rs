@@ -1,21 +1,17 @@
 //! Connections: two pools within the platform's limit, every wait bounded.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use billing_domain::ports::{LogPosition, PortError, ReadOwnWrites};
 use deadpool::Runtime;
-use diesel::ConnectionError;
-use diesel_async::pooled_connection::deadpool::{Object, Pool};
-use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use futures::FutureExt;
-use tokio_postgres::NoTls;
+use deadpool::managed::{Manager, Object, Pool, PoolBuilder};
+use diesel_async::RunQueryDsl;
 
+use crate::door::{Door, Logins, login_of, retire};
 use crate::freshness::{Freshness, position, watch_replica};
 use crate::invoices::Exports;
-use crate::session::{Opener, Sessions};
+use crate::session::{Opener, Sessions, login_of_session};
 
 /// Connections of one pod in all, primary and replica together (contract, topology).
 pub const CONNECTIONS_MAX: u32 = 15;
@@ -50,21 +46,6 @@ pub struct DatabaseConfig {
     pub application_name: &'static str,
 }
 
-/// Who logs in. The password is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct DatabaseCredentials {
-    /// A member of `billing_api`, `billing_worker` or `billing_owner`.
-    pub username: String,
-    /// Secret.
-    pub password: String,
-}
-
-impl fmt::Debug for DatabaseCredentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DatabaseCredentials").field("username", &self.username).field("password", &"***").finish()
-    }
-}
-
 /// A configuration that cannot work. Whether the server answers is a matter of readiness, not of this.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -88,8 +69,8 @@ pub enum ConnectError {
 /// The database, as every port of billing. Cheap to clone; clones share the pools.
 #[derive(Clone)]
 pub struct Postgres {
-    pub(crate) primary: Pool<AsyncPgConnection>,
-    pub(crate) replica: Option<Pool<AsyncPgConnection>>,
+    pub(crate) primary: Pool<Door>,
+    pub(crate) replica: Option<Pool<Door>>,
     pub(crate) sessions: Sessions,
     pub(crate) exports: Arc<Exports>,
     pub(crate) freshness: Arc<Freshness>,
@@ -105,25 +86,26 @@ impl Postgres {
     ///
     /// # Errors
     /// [`ConnectError`] when the configuration cannot work.
-    pub fn connect(config: &DatabaseConfig, credentials: &DatabaseCredentials) -> Result<Self, ConnectError> {
+    pub fn connect(config: &DatabaseConfig, logins: impl Into<Logins>) -> Result<Self, ConnectError> {
         let replica_size = if config.replica_url.is_some() { config.pool_replica } else { 0 };
         let total = config.pool_primary.saturating_add(replica_size);
         let apart = config.pool_recording.saturating_add(config.pool_exports);
         if config.pool_primary <= apart || total > CONNECTIONS_MAX {
             return Err(ConnectError::PoolSizes(total));
         }
-        let pool_primary = config.pool_primary - apart;
-        let primary = pool(&config.url, pool_primary, config.application_name, credentials)?;
-        let sessions = sessions(&config.url, config.pool_recording, config.application_name, credentials)?;
-        let replica = match &config.replica_url {
-            Some(url) if replica_size > 0 => Some(pool(url, replica_size, config.application_name, credentials)?),
-            _ => None,
-        };
-        let to = |url: &String| login(url, config.application_name, credentials);
-        let replica_login = config.replica_url.as_ref().filter(|_| replica_size > 0).map(to).transpose()?;
-        let exports = Arc::new(Exports::new(to(&config.url)?, replica_login, config.pool_exports));
+        let logins = logins.into();
+        let primary_door = door(&config.url, config.application_name, &logins)?;
+        let primary = bounded(Pool::builder(primary_door.clone()), config.pool_primary - apart)?;
+        let sessions = bounded(Pool::builder(Opener::new(primary_door.clone())), config.pool_recording)?;
+        retire(&primary, &logins, login_of);
+        retire(&sessions, &logins, login_of_session);
+        let replica_url = config.replica_url.as_ref().filter(|_| replica_size > 0);
+        let replica_door = replica_url.map(|url| door(url, config.application_name, &logins)).transpose()?;
+        let replica = replica_door.clone().map(|door| bounded(Pool::builder(door), replica_size)).transpose()?;
+        let exports = Arc::new(Exports::new(primary_door, replica_door, config.pool_exports));
         let freshness = Arc::new(Freshness::default());
         if let Some(replica) = &replica {
+            retire(replica, &logins, login_of);
             watch_replica(primary.clone(), replica.clone(), &freshness);
         }
         Ok(Self { primary, replica, sessions, exports, freshness, seen: None, answered: Arc::default() })
@@ -145,7 +127,7 @@ impl Postgres {
         }
         let mut connection = checkout(&self.primary, "ready").await?;
         let answer: Recovery = diesel::sql_query("SELECT pg_is_in_recovery() AS in_recovery")
-            .get_result(&mut *connection)
+            .get_result(&mut **connection)
             .await
             .map_err(|error| PortError::transient("ready", error))?;
         if answer.in_recovery {
@@ -176,7 +158,7 @@ impl Postgres {
             "SELECT current_setting('synchronous_standby_names') <> ''
                 AND current_setting('synchronous_commit') NOT IN ('off', 'local') AS synchronous",
         )
-        .get_result(&mut *connection)
+        .get_result(&mut **connection)
         .await
         .map_err(|error| PortError::transient("synchronous_standby", error))?;
         Ok(answer.synchronous)
@@ -197,26 +179,13 @@ impl ReadOwnWrites for Postgres {
 }
 
 /// A connection from the pool, within the pool's time limits.
-pub(crate) async fn checkout(
-    pool: &Pool<AsyncPgConnection>,
-    operation: &'static str,
-) -> Result<Object<AsyncPgConnection>, PortError> {
+pub(crate) async fn checkout(pool: &Pool<Door>, operation: &'static str) -> Result<Object<Door>, PortError> {
     pool.get().await.map_err(|error| PortError::transient(operation, error))
 }
 
-fn pool(
-    url: &str,
-    size: u32,
-    application_name: &str,
-    credentials: &DatabaseCredentials,
-) -> Result<Pool<AsyncPgConnection>, ConnectError> {
-    let config = login(url, application_name, credentials)?;
-    let mut manager = ManagerConfig::default();
-    manager.recycling_method = RecyclingMethod::Fast;
-    manager.custom_setup = Box::new(move |_| establish(config.clone()).boxed());
-    let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(String::new(), manager);
-    Pool::builder(manager)
-        .max_size(usize::try_from(size).unwrap_or(1))
+/// Every wait for a connection has an end.
+fn bounded<M: Manager>(pool: PoolBuilder<M>, size: u32) -> Result<Pool<M>, ConnectError> {
+    pool.max_size(usize::try_from(size).unwrap_or_default())
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(POOL_WAIT_TIMEOUT))
         .create_timeout(Some(POOL_WAIT_TIMEOUT))
@@ -225,34 +194,12 @@ fn pool(
         .map_err(ConnectError::Pool)
 }
 
-fn sessions(
-    url: &str,
-    size: u32,
-    application_name: &str,
-    credentials: &DatabaseCredentials,
-) -> Result<Sessions, ConnectError> {
-    Sessions::builder(Opener::new(login(url, application_name, credentials)?))
-        .max_size(usize::try_from(size).unwrap_or_default())
-        .runtime(Runtime::Tokio1)
-        .wait_timeout(Some(POOL_WAIT_TIMEOUT))
-        .create_timeout(Some(POOL_WAIT_TIMEOUT))
-        .recycle_timeout(Some(CONNECT_TIMEOUT))
-        .build()
-        .map_err(ConnectError::Pool)
-}
-
-pub(crate) fn login(
-    url: &str,
-    application_name: &str,
-    credentials: &DatabaseCredentials,
-) -> Result<tokio_postgres::Config, ConnectError> {
+pub(crate) fn door(url: &str, application_name: &str, logins: &Logins) -> Result<Door, ConnectError> {
     let mut config: tokio_postgres::Config = url.parse().map_err(ConnectError::Url)?;
     if config.get_user().is_some() || config.get_password().is_some() {
         return Err(ConnectError::CredentialsInUrl);
     }
     config
-        .user(&credentials.username)
-        .password(&credentials.password)
         .application_name(application_name)
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_user_timeout(TCP_USER_TIMEOUT)
@@ -260,12 +207,5 @@ pub(crate) fn login(
         .keepalives_interval(Duration::from_secs(5))
         .keepalives_retries(3)
         .options(SESSION_LIMITS);
-    Ok(config)
-}
-
-pub(crate) async fn establish(config: tokio_postgres::Config) -> Result<AsyncPgConnection, ConnectionError> {
-    let (client, connection) = config.connect(NoTls).await.map_err(|error| {
-        ConnectionError::CouldntSetupConfiguration(diesel::result::Error::QueryBuilderError(error.into()))
-    })?;
-    AsyncPgConnection::try_from_client_and_connection(client, connection).await
+    Ok(Door::new(config, logins.clone()))
 }

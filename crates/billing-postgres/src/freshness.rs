@@ -4,14 +4,15 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use deadpool::managed::Pool;
 use diesel::sql_types::{BigInt, Timestamptz};
-use diesel_async::pooled_connection::deadpool::Pool;
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::columns;
 use crate::connect::checkout;
+use crate::door::Door;
 use crate::metrics::REPLICA_FRESH;
 use billing_domain::ports::{LogPosition, PortError};
 
@@ -56,11 +57,7 @@ impl Freshness {
 }
 
 /// Compares the two servers' log positions until the database handle is gone.
-pub(crate) fn watch_replica(
-    primary: Pool<AsyncPgConnection>,
-    replica: Pool<AsyncPgConnection>,
-    freshness: &Arc<Freshness>,
-) {
+pub(crate) fn watch_replica(primary: Pool<Door>, replica: Pool<Door>, freshness: &Arc<Freshness>) {
     let watched: Weak<Freshness> = Arc::downgrade(freshness);
     tokio::spawn(async move {
         let mut pending: Vec<Mark> = Vec::new();
@@ -82,8 +79,8 @@ pub(crate) fn watch_replica(
 }
 
 async fn compare(
-    primary: &Pool<AsyncPgConnection>,
-    replica: &Pool<AsyncPgConnection>,
+    primary: &Pool<Door>,
+    replica: &Pool<Door>,
     pending: &mut Vec<Mark>,
     freshness: &Freshness,
 ) -> Result<(), PortError> {
@@ -101,10 +98,7 @@ async fn compare(
 }
 
 /// A log position of a server, from the start of its log, and the server's clock.
-pub(crate) async fn position(
-    pool: &Pool<AsyncPgConnection>,
-    query: &'static str,
-) -> Result<(i64, Timestamp), PortError> {
+pub(crate) async fn position(pool: &Pool<Door>, query: &'static str) -> Result<(i64, Timestamp), PortError> {
     #[derive(diesel::QueryableByName)]
     struct Position {
         #[diesel(sql_type = BigInt)]
@@ -114,7 +108,7 @@ pub(crate) async fn position(
     }
     let mut connection = checkout(pool, "replica_position").await?;
     let row: Position = diesel::sql_query(query)
-        .get_result(&mut *connection)
+        .get_result(&mut **connection)
         .await
         .map_err(|error| PortError::transient("replica_position", error))?;
     Ok((row.position, columns::timestamp(row.at)))

@@ -8,6 +8,7 @@ mod audit;
 mod buckets;
 mod columns;
 mod connect;
+mod door;
 mod freshness;
 mod idempotency;
 mod invoices;
@@ -25,6 +26,7 @@ mod stream_gaps;
 mod transaction;
 mod usage_reader;
 
-pub use connect::{CONNECTIONS_MAX, ConnectError, DatabaseConfig, DatabaseCredentials, Postgres};
+pub use connect::{CONNECTIONS_MAX, ConnectError, DatabaseConfig, Postgres};
+pub use door::{DatabaseCredentials, Logins, OpenError};
 pub use metrics::register_metrics;
 pub use migrate::{MigrateError, migrate, revert_all};

@@ -1,9 +1,11 @@
 //! Brings the schema up to date, as a member of `billing_owner`.
 
+use deadpool::managed::Manager as _;
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::connect::{ConnectError, DatabaseCredentials, establish, login};
+use crate::connect::{ConnectError, door};
+use crate::door::{Logins, OpenError};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations");
 
@@ -15,7 +17,7 @@ pub enum MigrateError {
     Config(#[from] ConnectError),
     /// The server does not answer, or refuses the user.
     #[error("the database cannot be reached as its owner")]
-    Connect(#[source] diesel::ConnectionError),
+    Connect(#[source] OpenError),
     /// The user is no member of `billing_owner`.
     #[error("the user cannot act as billing_owner")]
     Role(#[source] diesel::result::Error),
@@ -28,8 +30,8 @@ pub enum MigrateError {
 ///
 /// # Errors
 /// [`MigrateError`].
-pub async fn migrate(url: &str, credentials: &DatabaseCredentials) -> Result<Vec<String>, MigrateError> {
-    let mut harness = owner(url, credentials).await?;
+pub async fn migrate(url: &str, logins: impl Into<Logins>) -> Result<Vec<String>, MigrateError> {
+    let mut harness = owner(url, logins).await?;
     let steps = harness.run_pending_migrations(MIGRATIONS).map_err(MigrateError::Step)?;
     Ok(steps.iter().map(ToString::to_string).collect())
 }
@@ -38,18 +40,15 @@ pub async fn migrate(url: &str, credentials: &DatabaseCredentials) -> Result<Vec
 ///
 /// # Errors
 /// [`MigrateError`].
-pub async fn revert_all(url: &str, credentials: &DatabaseCredentials) -> Result<(), MigrateError> {
-    let mut harness = owner(url, credentials).await?;
+pub async fn revert_all(url: &str, logins: impl Into<Logins>) -> Result<(), MigrateError> {
+    let mut harness = owner(url, logins).await?;
     harness.revert_all_migrations(MIGRATIONS).map_err(MigrateError::Step)?;
     Ok(())
 }
 
-async fn owner(
-    url: &str,
-    credentials: &DatabaseCredentials,
-) -> Result<AsyncMigrationHarness<AsyncPgConnection>, MigrateError> {
-    let config = login(url, "billing-migrate", credentials)?;
-    let mut connection = establish(config).await.map_err(MigrateError::Connect)?;
+async fn owner(url: &str, logins: impl Into<Logins>) -> Result<AsyncMigrationHarness<AsyncPgConnection>, MigrateError> {
+    let door = door(url, "billing-migrate", &logins.into())?;
+    let mut connection = door.create().await.map_err(MigrateError::Connect)?.into_inner();
     // A step may rewrite a large table; what bounds it is the operator who watches it.
     connection
         .batch_execute("SET ROLE billing_owner; SET statement_timeout = 0; SET lock_timeout = '20s'")

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleError, RecycleResult};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, Error, NoTls, Row, Statement};
+use tokio_postgres::{Client, Error, Row, Statement};
 
+use crate::door::{DatabaseCredentials, Door, OpenError, Opened};
 use crate::ledger::BucketIds;
 
 /// For plans that take rows in the order in which they are given: two writers must not wait for each other in a circle.
@@ -24,6 +25,7 @@ pub(crate) struct Session {
     prepared: Mutex<HashMap<String, Statement>>,
     /// Shared by the sessions of a pool.
     pub(crate) buckets: Arc<BucketIds>,
+    login: DatabaseCredentials,
     /// Whether a transaction may be open: such a session is of no use to anybody else.
     open: AtomicBool,
 }
@@ -59,22 +61,23 @@ impl Session {
 
 /// Opens sessions.
 pub(crate) struct Opener {
-    config: Config,
+    door: Door,
     buckets: Arc<BucketIds>,
 }
 
 impl Opener {
-    pub(crate) fn new(config: Config) -> Self {
-        Self { config, buckets: Arc::default() }
+    pub(crate) fn new(door: Door) -> Self {
+        Self { door, buckets: Arc::default() }
     }
 }
 
 impl Manager for Opener {
     type Type = Session;
-    type Error = Error;
+    type Error = OpenError;
 
-    async fn create(&self) -> Result<Session, Error> {
-        let (client, connection) = self.config.connect(NoTls).await?;
+    async fn create(&self) -> Result<Session, OpenError> {
+        // On the heap, for it is rare and large, and lies deep within what a worker awaits.
+        let Opened { client, connection, login } = Box::pin(self.door.open()).await?;
         tokio::spawn(async move {
             // Whoever waits for an answer is told as well.
             if let Err(error) = connection.await {
@@ -83,15 +86,20 @@ impl Manager for Opener {
         });
         client.batch_execute(IN_GIVEN_ORDER).await?;
         let (prepared, buckets, open) = (Mutex::default(), Arc::clone(&self.buckets), AtomicBool::new(false));
-        Ok(Session { client, prepared, buckets, open })
+        Ok(Session { client, prepared, buckets, login, open })
     }
 
-    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<Error> {
-        if session.client.is_closed() || session.open.load(Ordering::Relaxed) {
+    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<OpenError> {
+        let is_spent = session.client.is_closed() || session.open.load(Ordering::Relaxed);
+        if is_spent || self.door.is_past(&session.login) {
             return Err(RecycleError::message("the connection is of no more use"));
         }
         Ok(())
     }
+}
+
+pub(crate) fn login_of_session(session: &Session) -> &DatabaseCredentials {
+    &session.login
 }
 
 /// Closes a session instead of giving it to somebody else.

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use billing_domain::ports::{PortError, Refusal};
 use billing_domain::{MoneyError, TenantId};
+use deadpool::managed::{Object, Pool};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::Text;
-use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
@@ -15,6 +15,7 @@ use tokio_postgres::error::SqlState;
 use crate::Postgres;
 use crate::columns::Inconsistent;
 use crate::connect::checkout;
+use crate::door::Door;
 use crate::metrics::{ERRORS, SECONDS};
 use crate::prepared::Prepare as _;
 use crate::session::{Session, Sessions, discard};
@@ -170,7 +171,7 @@ impl Postgres {
     }
 }
 
-async fn run<T: Transaction>(pool: &Pool<AsyncPgConnection>, work: &T) -> Result<T::Output, Ended> {
+async fn run<T: Transaction>(pool: &Pool<Door>, work: &T) -> Result<T::Output, Ended> {
     let mut attempts = Attempts::new(T::NAME, T::READ_ONLY);
     loop {
         match attempts.measure(attempt_once(pool, work)).await {
@@ -257,8 +258,7 @@ async fn attempt_in_session<T: SessionTransaction>(
     session.mark_open(true);
     let result = work.run(&session, attempt).await;
     let end = if matches!(result, Ok(Verdict::Commit(_))) { "COMMIT" } else { "ROLLBACK" };
-    if matches!(&result, Err(Failure::Driver(error)) if error.code().is_none() || is_read_only(error)) {
-        // Nothing is heard from there any more, or it is a standby now.
+    if matches!(&result, Err(Failure::Driver(error)) if is_of_the_connection(error)) {
         discard(session);
     } else {
         session.client.batch_execute(end).await?;
@@ -269,13 +269,18 @@ async fn attempt_in_session<T: SessionTransaction>(
     }
 }
 
-fn is_read_only(error: &tokio_postgres::Error) -> bool {
-    error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
+/// Nothing is heard from there any more, it is a standby now, or its user has been dropped: another one may do.
+fn is_of_the_connection(error: &tokio_postgres::Error) -> bool {
+    let Some(code) = error.code() else { return true };
+    let is_gone = matches!(code.code().get(..2), Some("08" | "28" | "57"));
+    is_gone && *code != SqlState::QUERY_CANCELED
+        || [SqlState::READ_ONLY_SQL_TRANSACTION, SqlState::INSUFFICIENT_PRIVILEGE, SqlState::UNDEFINED_OBJECT]
+            .contains(code)
 }
 
 /// The answer to COMMIT may be lost after the commit; every transaction is therefore written to do nothing a second
 /// time. Ending a price is the one that then says so: it is told as refused, having ended.
-async fn attempt_once<T: Transaction>(pool: &Pool<AsyncPgConnection>, work: &T) -> Result<T::Output, Failure> {
+async fn attempt_once<T: Transaction>(pool: &Pool<Door>, work: &T) -> Result<T::Output, Failure> {
     let mut connection = checkout(pool, T::NAME).await.map_err(Failure::Unreachable)?;
     let builder = connection.build_transaction();
     let mut builder = if T::READ_ONLY { builder.read_only().repeatable_read() } else { builder.read_committed() };
@@ -285,7 +290,7 @@ async fn attempt_once<T: Transaction>(pool: &Pool<AsyncPgConnection>, work: &T) 
             work.run(connection).await
         })
         .await;
-    if matches!(&result, Err(Failure::Database(error)) if is_demoted(error)) {
+    if matches!(&result, Err(failure) if may_be_of_the_connection(failure)) {
         drop(Object::take(connection));
     }
     result
@@ -308,8 +313,12 @@ async fn fence(connection: &mut AsyncPgConnection, reach: Option<Reach>, reads: 
         .map(|_| ())
 }
 
-fn is_demoted(error: &DieselError) -> bool {
-    matches!(error, DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _))
+/// It is a standby now, or its user has been dropped, perhaps: the next attempt is made on another one. The driver hands
+/// on the codes of very few failures.
+fn may_be_of_the_connection(failure: &Failure) -> bool {
+    use DatabaseErrorKind::{ClosedConnection, ReadOnlyTransaction, Unknown};
+    let Failure::Database(DieselError::DatabaseError(kind, _)) = failure else { return false };
+    matches!(kind, ReadOnlyTransaction | Unknown | ClosedConnection) && !timed_out(failure)
 }
 
 /// The driver hands on the server's words only, not its code 57014.

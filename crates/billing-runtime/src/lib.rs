@@ -17,7 +17,7 @@ mod telemetry;
 
 pub use backoff::Backoff;
 pub use clock::SystemClock;
-pub use credentials::{Credentials, CredentialsError};
+pub use credentials::{Credentials, CredentialsError, Followed};
 pub use env::{Env, EnvError};
 pub use exit::{chain, report};
 pub use health::{Condition, Health, serve_health};

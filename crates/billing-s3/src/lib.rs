@@ -2,7 +2,8 @@
 //!
 //! Nothing is ever overwritten. What a key means is decided by the domain.
 
-use std::fmt;
+mod keys;
+
 use std::time::Duration;
 
 use billing_domain::ports::{DocumentStore, PortError, PutOutcome, RenderedDocument};
@@ -13,9 +14,12 @@ use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
 use object_store::signer::{Method, Signer};
 use object_store::{
-    Attribute, Attributes, BackoffConfig, ClientOptions, Error, ObjectStoreExt, PutMode, PutOptions, RetryConfig,
+    Attribute, Attributes, BackoffConfig, ClientOptions, Error, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+    RetryConfig,
 };
 use sha2::{Digest, Sha256};
+
+pub use keys::{S3Credentials, S3Keys};
 
 /// How long a presigned URL is good (contract, download route).
 const URL_LIFETIME: Duration = Duration::from_secs(15 * 60);
@@ -48,21 +52,6 @@ pub struct S3Config {
     pub bucket: String,
 }
 
-/// Who asks. The secret is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct S3Credentials {
-    /// Names the key.
-    pub access_key: String,
-    /// Secret.
-    pub secret_key: String,
-}
-
-impl fmt::Debug for S3Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("S3Credentials").field("access_key", &"***").field("secret_key", &"***").finish()
-    }
-}
-
 /// A configuration that cannot work.
 #[derive(Debug, thiserror::Error)]
 pub enum S3Error {
@@ -75,6 +64,7 @@ pub enum S3Error {
 #[derive(Clone)]
 pub struct S3Documents {
     store: std::sync::Arc<AmazonS3>,
+    keys: S3Keys,
 }
 
 impl S3Documents {
@@ -82,7 +72,8 @@ impl S3Documents {
     ///
     /// # Errors
     /// [`S3Error::Config`].
-    pub fn new(config: &S3Config, credentials: &S3Credentials) -> Result<Self, S3Error> {
+    pub fn new(config: &S3Config, keys: impl Into<S3Keys>) -> Result<Self, S3Error> {
+        let keys = keys.into();
         let is_plain_http = config.endpoint.starts_with("http://");
         let client = ClientOptions::new()
             .with_connect_timeout(CONNECT_TIMEOUT)
@@ -94,18 +85,22 @@ impl S3Documents {
             .with_endpoint(&config.endpoint)
             .with_region(&config.region)
             .with_bucket_name(&config.bucket)
-            .with_access_key_id(&credentials.access_key)
-            .with_secret_access_key(&credentials.secret_key)
+            .with_credentials(std::sync::Arc::new(keys.clone()))
             .with_virtual_hosted_style_request(false)
             .with_client_options(client)
             .with_retry(retry)
             .build()
             .map_err(S3Error::Config)?;
-        Ok(Self { store: std::sync::Arc::new(store) })
+        Ok(Self { store: std::sync::Arc::new(store), keys })
     }
 
     async fn fetch(&self, key: &Path) -> Result<Option<Bytes>, Error> {
-        match self.store.get(key).await {
+        let used = self.keys.used();
+        let mut got = self.store.get(key).await;
+        if self.keys.are_replaced(got.as_ref().err(), used).await {
+            got = self.store.get(key).await;
+        }
+        match got {
             Ok(found) => found.bytes().await.map(Some),
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -132,7 +127,12 @@ impl DocumentStore for S3Documents {
         let mut attributes = Attributes::new();
         attributes.insert(Attribute::ContentType, "application/pdf".into());
         let options = PutOptions { mode: PutMode::Create, attributes, ..PutOptions::default() };
-        let written = self.store.put_opts(&path, Bytes::copy_from_slice(&document.bytes).into(), options).await;
+        let bytes = PutPayload::from(Bytes::copy_from_slice(&document.bytes));
+        let used = self.keys.used();
+        let mut written = self.store.put_opts(&path, bytes.clone(), options.clone()).await;
+        if self.keys.are_replaced(written.as_ref().err(), used).await {
+            written = self.store.put_opts(&path, bytes, options).await;
+        }
         let Err(error) = written else { return Ok(PutOutcome::Stored) };
         // "It exists" may mean our own first try, and a failure may have come after the store: only the object tells.
         match self.compare(&path, document.sha256).await {

@@ -1,6 +1,5 @@
 //! Why a secret was not given, in words for who must mend it. Never holds the token or a secret.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
@@ -30,8 +29,16 @@ pub enum VaultError {
     #[error("the client for Vault cannot be set up")]
     Client(#[source] Box<dyn Error + Send + Sync>),
     /// Nobody has unsealed it since it started.
-    #[error("Vault is sealed: unseal it, then start again")]
+    #[error("Vault is sealed: unseal it")]
     Sealed,
+    /// The pod's service account may not log in as this role.
+    #[error("Vault refuses to let this pod log in as {role} by auth/{mount}")]
+    LoginRefused {
+        /// Of the method.
+        mount: String,
+        /// Vault's role.
+        role: String,
+    },
     /// The token is unknown, expired, or its policy does not allow it.
     #[error("Vault does not let this token read {path}")]
     Forbidden {
@@ -61,7 +68,7 @@ pub enum VaultError {
         path: String,
     },
     /// An answer that cannot be understood.
-    #[error("Vault's answer for {path} is not that of a key-value engine, version 2")]
+    #[error("Vault's answer for {path} is not a secret")]
     Answer {
         /// Mount and path.
         path: String,
@@ -69,26 +76,43 @@ pub enum VaultError {
 }
 
 impl VaultError {
-    /// What a failed read means; that there is no such secret is not an error.
-    pub(crate) fn of(error: ClientError, mount: &str, path: &str) -> Result<Option<BTreeMap<String, String>>, Self> {
-        let path = format!("{mount}/{path}");
-        let code = match error {
-            ClientError::APIError { code, .. } => code,
-            ClientError::RestClientError { source } => match source {
-                RestError::ServerResponseError { code, .. } => code,
-                lost @ (RestError::RequestError { .. } | RestError::ResponseError { .. }) => {
-                    return Err(Self::Unreachable(lost.into()));
-                }
-                // Its text could quote the answer, and with it a secret.
-                _ => return Err(Self::Answer { path }),
-            },
-            _ => return Err(Self::Answer { path }),
-        };
-        match code {
-            404 => Ok(None),
-            401 | 403 => Err(Self::Forbidden { path }),
-            501 | 503 => Err(Self::Sealed),
-            code => Err(Self::Status { code, path }),
+    /// What a failed request means.
+    pub(crate) fn of(error: ClientError, path: String) -> Self {
+        match status_of(error) {
+            Failed::Status(401 | 403) => Self::Forbidden { path },
+            Failed::Status(501 | 503) => Self::Sealed,
+            Failed::Status(code) => Self::Status { code, path },
+            Failed::Lost(lost) => Self::Unreachable(lost),
+            Failed::Garbled => Self::Answer { path },
         }
+    }
+
+    /// What a failed login means.
+    pub(crate) fn of_login(error: ClientError, mount: &str, role: &str) -> Self {
+        match Self::of(error, format!("auth/{mount}/login")) {
+            Self::Forbidden { .. } | Self::Status { code: 400, .. } => {
+                Self::LoginRefused { mount: mount.to_owned(), role: role.to_owned() }
+            }
+            other => other,
+        }
+    }
+}
+
+enum Failed {
+    Status(u16),
+    Lost(Box<dyn Error + Send + Sync>),
+    /// Its text could quote the answer, and with it a secret.
+    Garbled,
+}
+
+fn status_of(error: ClientError) -> Failed {
+    match error {
+        ClientError::APIError { code, .. } => Failed::Status(code),
+        ClientError::RestClientError { source } => match source {
+            RestError::ServerResponseError { code, .. } => Failed::Status(code),
+            lost @ (RestError::RequestError { .. } | RestError::ResponseError { .. }) => Failed::Lost(lost.into()),
+            _ => Failed::Garbled,
+        },
+        _ => Failed::Garbled,
     }
 }

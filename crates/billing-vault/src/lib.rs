@@ -1,98 +1,131 @@
-//! Secrets from a Vault server's key-value engine, version 2. What a secret is for is decided elsewhere.
+//! Secrets of a Vault server, of its key-value engine (version 2) or of one that makes them and leases them. What a
+//! secret is for, and when it is read anew, is decided elsewhere.
 //!
-//! One read is one bounded request with the token as it is at that moment, so that rotated tokens and secrets are
-//! found. Leases and renewal are the sidecar's work.
+//! Every call is a few bounded requests with the token as it is at that moment, so that rotated tokens are found.
 
 mod error;
+mod identity;
+mod request;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-use url::Url;
-use vaultrs::client::{VaultClient, VaultClientSettingsBuilder};
-use vaultrs::kv2;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 pub use error::VaultError;
+pub use identity::{Auth, Token};
+use identity::{Holder, Session};
+use request::{Answer, Request};
 
-/// The whole of one request; a server that has not answered by then is treated as one that is not there.
-const READ_TIMEOUT: Duration = Duration::from_secs(5);
+/// What is granted may be this much less than what was asked for: Vault counts in whole seconds.
+const TRUNCATED: Duration = Duration::from_secs(1);
 
-/// A Vault server's key-value engine.
-#[derive(Debug)]
+/// A Vault server, or the agent before it.
 pub struct Vault {
-    /// `http://host:port` or `https://host:port`.
-    pub address: String,
-    /// What is presented to it.
-    pub token: Token,
-    /// Where the engine is mounted.
-    pub mount: String,
+    address: String,
+    auth: Auth,
+    session: Mutex<Option<Session>>,
 }
 
-/// A token, or where to find it. `Debug` does not show it.
-pub enum Token {
-    /// Itself.
-    Value(String),
-    /// A file that holds it and may be written anew at any time.
-    File(PathBuf),
+/// A secret as it was read.
+pub struct Reading {
+    /// Its texts; secret.
+    pub fields: BTreeMap<String, String>,
+    /// For how long it is good; `None` when it is until somebody changes it.
+    pub lease: Option<Lease>,
 }
 
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Value(_) => f.write_str("***"),
-            Self::File(path) => path.fmt(f),
-        }
-    }
+/// What Vault has promised of a secret that it made for us.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lease {
+    id: String,
+    /// What each renewal asks for: what was granted at first.
+    term: Duration,
+    renewable: bool,
+    /// Of the token that it was made for, and with which it ends.
+    holder_made_at: Option<u64>,
+    /// How long the secret is good from now on, unless it is renewed.
+    pub valid_for: Duration,
 }
 
 impl Vault {
-    /// The text fields of the secret's newest version; `None` when there is no such secret.
+    /// `http://host:port` or `https://host:port`; connects when it is asked something.
+    #[must_use]
+    pub fn new(address: String, auth: Auth) -> Self {
+        Self { address, auth, session: Mutex::default() }
+    }
+
+    /// What lies at a path of the API, such as `secret/data/billing/s3` or `database/creds/billing-api`; `None` when
+    /// there is nothing.
     ///
     /// # Errors
-    /// [`VaultError`], within five seconds.
-    pub async fn read(&self, path: &str) -> Result<Option<BTreeMap<String, String>>, VaultError> {
+    /// [`VaultError`], within seconds.
+    pub async fn read(&self, path: &str) -> Result<Option<Reading>, VaultError> {
         let client = self.client().await?;
-        let read = kv2::read::<Map<String, Value>>(&client, &self.mount, path);
-        let answer = tokio::time::timeout(READ_TIMEOUT, read).await.map_err(|_| VaultError::TimedOut)?;
-        let fields = match answer {
-            Ok(fields) => fields,
-            Err(error) => return VaultError::of(error, &self.mount, path),
+        // Before the secret, so that none is made for nothing when this fails.
+        let holder = self.holder(&client).await?;
+        let answer = match self.ask(&client, Request::read(path)).await {
+            Err(VaultError::Status { code: 404, .. }) => return Ok(None),
+            answer => answer?,
         };
-        let text = |(field, value)| match value {
-            Value::String(text) => Ok((field, text)),
-            _ => Err(VaultError::NotText { path: path.to_owned(), field }),
-        };
-        fields.into_iter().map(text).collect::<Result<_, _>>().map(Some)
+        let lease = (!answer.lease_id.is_empty()).then(|| {
+            let term = Duration::from_secs(answer.lease_duration);
+            let valid_for = holder.bound(term);
+            let renewable = answer.renewable;
+            Lease { id: answer.lease_id.clone(), term, renewable, holder_made_at: holder.made_at, valid_for }
+        });
+        Ok(Some(Reading { fields: texts(answer, path)?, lease }))
     }
 
-    async fn client(&self) -> Result<VaultClient, VaultError> {
-        // The client library panics on what is refused here: addresses that are none, tokens that no header can hold.
-        let address = Url::parse(&self.address).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
-        let address = address.ok_or(VaultError::Address)?;
-        let settings = VaultClientSettingsBuilder::default()
-            .address(address)
-            .token(self.token().await?)
-            .verify(true)
-            .timeout(Some(READ_TIMEOUT))
-            .build()
-            .map_err(|_| VaultError::Address)?;
-        VaultClient::new(settings).map_err(|source| VaultError::Client(source.into()))
-    }
-
-    async fn token(&self) -> Result<String, VaultError> {
-        let text = match &self.token {
-            Token::Value(token) => token.clone(),
-            Token::File(path) => tokio::fs::read_to_string(path)
-                .await
-                .map_err(|source| VaultError::TokenFile { path: path.clone(), source })?,
-        };
-        let token = text.trim();
-        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(VaultError::Token);
+    /// The lease as it is after it was asked to last as long again; `None` when it will not: read the secret anew.
+    ///
+    /// # Errors
+    /// [`VaultError`] when Vault could not be asked.
+    pub async fn renew(&self, lease: &Lease) -> Result<Option<Lease>, VaultError> {
+        if !lease.renewable {
+            return Ok(None);
         }
-        Ok(token.to_owned())
+        let client = self.client().await?;
+        let holder = self.holder(&client).await?;
+        if holder.made_at != lease.holder_made_at {
+            return Ok(None);
+        }
+        let body = json!({"lease_id": lease.id, "increment": lease.term.as_secs()});
+        match self.ask(&client, Request::write("sys/leases/renew", &body)).await {
+            Ok(answer) => {
+                let granted = Duration::from_secs(answer.lease_duration);
+                let valid_for = holder.bound(granted);
+                Ok((granted + TRUNCATED >= lease.term).then(|| Lease { valid_for, ..lease.clone() }))
+            }
+            // The lease is gone, or the policy does not allow it.
+            Err(VaultError::Status { code: 400 | 404, .. } | VaultError::Forbidden { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
+
+    async fn holder(&self, client: &vaultrs::client::VaultClient) -> Result<Holder, VaultError> {
+        match self.ask(client, Request::read("auth/token/lookup-self")).await {
+            Ok(answer) => Ok(Holder::of(&answer.data)),
+            // A policy may forbid to ask. What the token itself may, the next request tells.
+            Err(VaultError::Forbidden { .. } | VaultError::Status { .. }) => Ok(Holder::default()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The key-value engine wraps what it holds together with what it knows of it.
+fn texts(answer: Answer, path: &str) -> Result<BTreeMap<String, String>, VaultError> {
+    let not_a_secret = || VaultError::Answer { path: path.to_owned() };
+    let Value::Object(mut data) = answer.data else { return Err(not_a_secret()) };
+    if data.contains_key("metadata")
+        && let Some(Value::Object(inner)) = data.remove("data")
+    {
+        data = inner;
+    }
+    let text = |(field, value)| match value {
+        Value::String(text) => Ok((field, text)),
+        _ => Err(VaultError::NotText { path: path.to_owned(), field }),
+    };
+    data.into_iter().map(text).collect()
 }

@@ -2,12 +2,11 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
-use billing_vault::{Token, Vault, VaultError};
+use billing_vault::{Auth, Reading, Token, Vault, VaultError};
 use serde_json::json;
 use uuid::Uuid;
 use vaultrs::client::{VaultClient, VaultClientSettingsBuilder};
@@ -18,7 +17,7 @@ fn variable(name: &str) -> String {
 }
 
 fn vault(token: Token) -> Vault {
-    Vault { address: variable("BILLING_TEST_VAULT_ADDR"), token, mount: "secret".into() }
+    Vault::new(variable("BILLING_TEST_VAULT_ADDR"), Auth::Token(token))
 }
 
 fn right_token() -> String {
@@ -34,13 +33,13 @@ async fn stored(secret: &serde_json::Value) -> String {
         .unwrap();
     let path = format!("billing/test-{}", Uuid::new_v4());
     kv2::set(&VaultClient::new(settings).unwrap(), "secret", &path, secret).await.unwrap();
-    path
+    format!("secret/data/{path}")
 }
 
-fn told(read: Result<Option<BTreeMap<String, String>>, VaultError>) -> String {
+fn told(read: Result<Option<Reading>, VaultError>) -> String {
     match read {
         Ok(None) => "none".into(),
-        Ok(Some(fields)) => fields.into_iter().map(|(name, text)| format!("{name}={text};")).collect(),
+        Ok(Some(reading)) => reading.fields.into_iter().map(|(name, text)| format!("{name}={text};")).collect(),
         Err(error) => error.to_string(),
     }
 }
@@ -52,7 +51,7 @@ async fn secrets_are_maps_of_texts() {
     let vault = vault(Token::Value(format!("{}\n", right_token())));
     for (path, expected) in [
         (good.as_str(), "password=p\"w;username=api;".to_owned()),
-        ("billing/none", "none".to_owned()),
+        ("secret/data/billing/none", "none".to_owned()),
         (&number, format!("the field port of {number} is not text")),
     ] {
         assert_eq!(told(vault.read(path).await), expected);
@@ -67,7 +66,7 @@ async fn the_token_may_stand_in_a_file_and_is_read_each_time() {
     assert_eq!(told(vault.read(&path).await), format!("cannot read the token for Vault from {}", file.display()));
     for (token, expected) in [
         (String::new(), "the token for Vault is empty or holds characters that no token has".to_owned()),
-        ("s.wrong\n".into(), format!("Vault does not let this token read secret/{path}")),
+        ("s.wrong\n".into(), format!("Vault does not let this token read {path}")),
         (format!("{}\n", right_token()), "a=b;".to_owned()),
     ] {
         std::fs::write(&file, token).unwrap();
@@ -79,25 +78,17 @@ async fn the_token_may_stand_in_a_file_and_is_read_each_time() {
 #[tokio::test]
 async fn failures_are_named_and_never_show_the_token() {
     for (status, body, expected) in [
-        (
-            "503 Service Unavailable",
-            r#"{"errors":["Vault is sealed"]}"#,
-            "Vault is sealed: unseal it, then start again",
-        ),
-        ("403 Forbidden", r#"{"errors":["denied"]}"#, "Vault does not let this token read secret/billing/x"),
-        ("500 Oops", "<html>", "Vault answered 500 for secret/billing/x"),
-        (
-            "200 OK",
-            r#"{"data":"canary"}"#,
-            "Vault's answer for secret/billing/x is not that of a key-value engine, version 2",
-        ),
+        ("503 Service Unavailable", r#"{"errors":["Vault is sealed"]}"#, "Vault is sealed: unseal it"),
+        ("403 Forbidden", r#"{"errors":["denied"]}"#, "Vault does not let this token read a/b"),
+        ("500 Oops", "<html>", "Vault answered 500 for a/b"),
+        ("200 OK", r#"{"data":"canary"}"#, "Vault's answer for a/b is not a secret"),
+        ("200 OK", "canary", "Vault's answer for auth/token/lookup-self is not a secret"),
         ("", "", "Vault cannot be reached"),
     ] {
-        let address = answering(status, body);
-        let vault = Vault { address, token: Token::Value("s.canary".into()), mount: "secret".into() };
-        let error = vault.read("billing/x").await.unwrap_err();
+        let vault = Vault::new(answering(status, body), Auth::Token(Token::Value("s.canary".into())));
+        let Err(error) = vault.read("a/b").await else { panic!("{status} was taken for a secret") };
         assert_eq!(error.to_string(), expected);
-        let mut text = format!("{vault:?} {error:?}");
+        let mut text = format!("{error:?} {:?}", Auth::Token(Token::Value("s.canary".into())));
         let mut cause: Option<&dyn Error> = Some(&error);
         while let Some(error) = cause {
             text.push_str(&error.to_string());
@@ -105,8 +96,8 @@ async fn failures_are_named_and_never_show_the_token() {
         }
         assert!(!text.contains("canary"), "{text}");
     }
-    let vault = Vault { address: "vault:8200".into(), token: Token::Value("t".into()), mount: "secret".into() };
-    assert!(matches!(vault.read("billing/x").await, Err(VaultError::Address)));
+    let vault = Vault::new("vault:8200".into(), Auth::Agent);
+    assert!(matches!(vault.read("a/b").await, Err(VaultError::Address)));
 }
 
 /// A server that gives one answer, or hangs up at once when the status is empty.

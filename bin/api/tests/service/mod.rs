@@ -34,7 +34,7 @@ pub(crate) struct Service {
     client: reqwest::Client,
 }
 
-fn s3_variable(name: &str) -> String {
+pub(crate) fn s3_variable(name: &str) -> String {
     let full = format!("BILLING_TEST_S3_{name}");
     std::env::var(&full).unwrap_or_else(|_| panic!("{full} is not set: run the tests by `cargo xtask test`"))
 }

@@ -11,13 +11,14 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use billing_domain::ports::{AdminAction, Clock as _};
-use billing_postgres::{DatabaseCredentials, Postgres};
+use billing_postgres::{Logins, Postgres};
 use billing_runtime::{Env, SystemClock, start_telemetry};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::arguments::{Arguments, Command};
 use crate::config::CommandConfig;
+use crate::wiring::{LOGIN_FIELDS, login};
 
 /// What a command works with.
 struct Session {
@@ -30,8 +31,8 @@ struct Session {
 pub(crate) async fn run(arguments: &Arguments, command: &Command) -> anyhow::Result<ExitCode> {
     let (log, config) = CommandConfig::read(Env::of_process())?;
     start_telemetry(log)?;
-    let [username, password] = config.credentials.read("database-worker", ["username", "password"]).await?;
-    let login = DatabaseCredentials { username: username.expose().to_owned(), password: password.expose().to_owned() };
+    let login = config.credentials.obtain("database-worker", LOGIN_FIELDS, login).await?;
+    let logins = Logins::following(login.current, login.refused);
     let action = AdminAction {
         actor: actor::name(arguments.actor.as_deref()),
         tenant: None,
@@ -39,7 +40,7 @@ pub(crate) async fn run(arguments: &Arguments, command: &Command) -> anyhow::Res
         at: SystemClock.now(),
         idempotency: None,
     };
-    let session = Session { postgres: Postgres::connect(&config.database, &login)?, action, as_json: arguments.json };
+    let session = Session { postgres: Postgres::connect(&config.database, logins)?, action, as_json: arguments.json };
     let is_done = match command {
         Command::Quarantine(command) => quarantine::run(&session, command).await?,
         Command::Partitions(command) => partitions::run(&session, command).await?,

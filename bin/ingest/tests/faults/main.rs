@@ -12,6 +12,9 @@
 #[path = "../../../../crates/billing-postgres/tests/support/mod.rs"]
 mod support;
 
+#[path = "../../../../crates/billing-vault/tests/support/mod.rs"]
+mod vault;
+
 mod checker;
 mod journal;
 mod pod;
@@ -23,6 +26,7 @@ mod stage;
 mod cache;
 mod checking;
 mod cluster;
+mod credentials;
 mod database;
 mod duplicates;
 mod kills;

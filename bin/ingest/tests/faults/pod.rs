@@ -1,5 +1,6 @@
 //! The program itself, as one pod.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -16,6 +17,7 @@ pub(crate) struct Pod {
     nats_port: Option<u16>,
     redis_urls: Option<String>,
     batch_size: Option<u32>,
+    credentials: Vec<(&'static str, String)>,
 }
 
 impl Pod {
@@ -36,6 +38,12 @@ impl Pod {
 
     pub(crate) fn batch(mut self, size: u32) -> Self {
         self.batch_size = Some(size);
+        self
+    }
+
+    /// With secrets from elsewhere than its environment.
+    pub(crate) fn with_credentials(mut self, variables: Vec<(&'static str, String)>) -> Self {
+        self.credentials = variables;
         self
     }
 
@@ -60,21 +68,26 @@ impl Pod {
                 "debug,hyper=info,async_nats=info,actix_server=info,mio=info,fred=info,tokio_postgres=info".to_owned(),
             ),
             ("BILLING_DATABASE_URL", database),
-            ("BILLING_SECRET_DATABASE_WORKER_USERNAME", "billing_test_worker".to_owned()),
-            ("BILLING_SECRET_DATABASE_WORKER_PASSWORD", PASSWORD.to_owned()),
             ("BILLING_REDIS_URLS", self.redis_urls.unwrap_or_else(|| stage.redis_urls.clone())),
             ("BILLING_NATS_URLS", nats),
             ("BILLING_INGEST_HTTP_ADDR", format!("127.0.0.1:{health_port}")),
             ("BILLING_INGEST_METRICS_ADDR", format!("127.0.0.1:{metrics_port}")),
             ("BILLING_INGEST_BATCH_SIZE", self.batch_size.unwrap_or(500).to_string()),
         ]);
-        let process = Process::start(command, &stage.folder.path().join(format!("ingest-{health_port}.log")));
-        RunningPod { process, health_port, metrics_port }
+        if self.credentials.is_empty() {
+            command.env("BILLING_SECRET_DATABASE_WORKER_USERNAME", "billing_test_worker");
+            command.env("BILLING_SECRET_DATABASE_WORKER_PASSWORD", PASSWORD);
+        }
+        command.envs(self.credentials);
+        let log = stage.folder.path().join(format!("ingest-{health_port}.log"));
+        let process = Process::start(command, &log);
+        RunningPod { process, log, health_port, metrics_port }
     }
 }
 
 pub(crate) struct RunningPod {
     process: Process,
+    log: PathBuf,
     health_port: u16,
     metrics_port: u16,
 }
@@ -107,6 +120,11 @@ impl RunningPod {
         let (_, text) = get(self.metrics_port, "/metrics").await?;
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
         line.trim().parse().ok()
+    }
+
+    /// Whether it has logged so.
+    pub(crate) fn has_said(&self, words: &str) -> bool {
+        std::fs::read_to_string(&self.log).unwrap().contains(words)
     }
 
     pub(crate) fn kill(mut self) {

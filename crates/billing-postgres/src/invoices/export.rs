@@ -13,9 +13,10 @@ use billing_domain::{InvoiceId, TenantId};
 use futures::StreamExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
-use tokio_postgres::{Client, Config, CopyOutStream, NoTls};
+use tokio_postgres::{Client, CopyOutStream};
 
 use crate::Postgres;
+use crate::door::{Door, OpenError, Opened};
 use crate::metrics::ERRORS;
 
 /// An export that takes longer is broken off: somebody else may be waiting for its place.
@@ -40,13 +41,13 @@ const FIND: &str = "WITH RECURSIVE parts AS (
 
 /// Where exports connect to, and how many may be under way.
 pub(crate) struct Exports {
-    pub(crate) primary: Config,
-    pub(crate) replica: Option<Config>,
+    primary: Door,
+    replica: Option<Door>,
     places: Arc<Semaphore>,
 }
 
 impl Exports {
-    pub(crate) fn new(primary: Config, replica: Option<Config>, at_once: u32) -> Self {
+    pub(crate) fn new(primary: Door, replica: Option<Door>, at_once: u32) -> Self {
         let at_once = usize::try_from(at_once).unwrap_or_default();
         Self { primary, replica, places: Arc::new(Semaphore::new(at_once)) }
     }
@@ -134,15 +135,14 @@ pub(super) async fn begin(
 }
 
 async fn find(
-    config: &Config,
+    door: &Door,
     invoice: InvoiceId,
     tenant: Option<TenantId>,
-) -> Result<Option<(Session, VecDeque<Vec<i64>>)>, tokio_postgres::Error> {
-    let mut config = config.clone();
+) -> Result<Option<(Session, VecDeque<Vec<i64>>)>, OpenError> {
     // Row-level security is told who asks for as long as the connection lasts.
     let reach = tenant.map_or("app.reach=platform".to_owned(), |tenant| format!("app.tenant_id={tenant}"));
-    config.options(format!("{SESSION_LIMITS} -c {reach}"));
-    let (client, connection) = config.connect(NoTls).await?;
+    let door = door.with_options(&format!("{SESSION_LIMITS} -c {reach}"));
+    let Opened { client, connection, .. } = door.open().await?;
     let connection = tokio::spawn(async move {
         // Whoever waits for an answer is told as well.
         if let Err(error) = connection.await {
@@ -177,8 +177,8 @@ fn copy(buckets: &[i64], tenant: Option<TenantId>) -> String {
     )
 }
 
-fn failed(error: tokio_postgres::Error) -> PortError {
-    PortError::transient(ExportedRows::NAME, error)
+fn failed(error: impl Into<OpenError>) -> PortError {
+    PortError::transient(ExportedRows::NAME, error.into())
 }
 
 #[cfg(test)]

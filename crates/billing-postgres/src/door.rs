@@ -1,0 +1,215 @@
+//! The way into a server: who logs in at this moment, and which connections were opened by somebody who has been replaced
+//! since.
+//!
+//! A login that the server refuses is said so to whoever follows it, and a newer one is waited for: it may have been
+//! dropped a moment ago.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use deadpool::managed::{Manager, Metrics, Pool, RecycleError, RecycleResult};
+use diesel::ConnectionError;
+use diesel_async::AsyncPgConnection;
+use diesel_async::pooled_connection::PoolableConnection;
+use tokio::sync::{mpsc, watch};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::tls::NoTlsStream;
+use tokio_postgres::{Client, Config, NoTls, Socket};
+
+/// For a newer login, when the one there is was refused.
+const NEWER_LOGIN_TIME_MAX: Duration = Duration::from_secs(4);
+/// Between two looks for idle connections of an earlier login.
+const RETIRE_EVERY: Duration = Duration::from_secs(5);
+
+/// Who logs in. The password is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseCredentials {
+    /// A member of `billing_api`, `billing_worker` or `billing_owner`.
+    pub username: String,
+    /// Secret.
+    pub password: String,
+}
+
+impl fmt::Debug for DatabaseCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabaseCredentials").field("username", &self.username).field("password", &"***").finish()
+    }
+}
+
+/// Who logs in now. Clones share it.
+#[derive(Clone)]
+pub struct Logins {
+    current: watch::Receiver<Option<DatabaseCredentials>>,
+    refused: Option<mpsc::Sender<DatabaseCredentials>>,
+}
+
+impl Logins {
+    /// As `current` says, which is `None` while nobody may log in; `refused` is told of a login that the server refuses.
+    #[must_use]
+    pub fn following(
+        current: watch::Receiver<Option<DatabaseCredentials>>,
+        refused: mpsc::Sender<DatabaseCredentials>,
+    ) -> Self {
+        Self { current, refused: Some(refused) }
+    }
+
+    fn are_of(&self, login: &DatabaseCredentials) -> bool {
+        self.current.borrow().as_ref() == Some(login)
+    }
+}
+
+/// Always the same one.
+impl From<&DatabaseCredentials> for Logins {
+    fn from(login: &DatabaseCredentials) -> Self {
+        Self { current: watch::channel(Some(login.clone())).1, refused: None }
+    }
+}
+
+/// No connection.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The login is not known yet, or its time is over.
+    #[error("there are no credentials for the database at present")]
+    NoLogin,
+    /// The server is not there, or refuses.
+    #[error("the database cannot be connected to")]
+    Server(#[from] tokio_postgres::Error),
+    /// What comes after the login failed.
+    #[error("the connection cannot be set up")]
+    Setup(#[from] ConnectionError),
+}
+
+/// A server, and who may log in there.
+#[derive(Clone)]
+pub(crate) struct Door {
+    config: Config,
+    logins: Logins,
+}
+
+/// A way in that is open.
+pub(crate) struct Opened {
+    pub(crate) client: Client,
+    /// To be polled.
+    pub(crate) connection: tokio_postgres::Connection<Socket, NoTlsStream>,
+    pub(crate) login: DatabaseCredentials,
+}
+
+impl Door {
+    pub(crate) fn new(config: Config, logins: Logins) -> Self {
+        Self { config, logins }
+    }
+
+    /// With other settings of the session.
+    pub(crate) fn with_options(&self, options: &str) -> Self {
+        let mut door = self.clone();
+        door.config.options(options);
+        door
+    }
+
+    pub(crate) async fn open(&self) -> Result<Opened, OpenError> {
+        let mut current = self.logins.current.clone();
+        let login = current.borrow_and_update().clone().ok_or(OpenError::NoLogin)?;
+        let refused = match (self.open_as(login.clone()).await, &self.logins.refused) {
+            (Err(error), Some(refused)) if is_refusal(&error) => {
+                // A full queue holds the same word already.
+                let _told = refused.try_send(login);
+                error
+            }
+            (opened, _) => return Ok(opened?),
+        };
+        match tokio::time::timeout(NEWER_LOGIN_TIME_MAX, current.changed()).await {
+            Ok(Ok(())) => {
+                let newer = current.borrow_and_update().clone().ok_or(OpenError::NoLogin)?;
+                Ok(self.open_as(newer).await?)
+            }
+            Ok(Err(_)) | Err(_) => Err(refused.into()),
+        }
+    }
+
+    async fn open_as(&self, login: DatabaseCredentials) -> Result<Opened, tokio_postgres::Error> {
+        let mut config = self.config.clone();
+        config.user(&login.username).password(&login.password);
+        let (client, connection) = config.connect(NoTls).await?;
+        Ok(Opened { client, connection, login })
+    }
+
+    /// Whether this login has been replaced.
+    pub(crate) fn is_past(&self, login: &DatabaseCredentials) -> bool {
+        !self.logins.are_of(login)
+    }
+}
+
+/// The user is gone, its time is over, its password is another one, or it may not come in.
+fn is_refusal(error: &tokio_postgres::Error) -> bool {
+    let code = error.code();
+    code == Some(&SqlState::INSUFFICIENT_PRIVILEGE) || code.is_some_and(|code| code.code().starts_with("28"))
+}
+
+/// A connection of the pools beneath everything but the hot path.
+pub(crate) struct PooledConnection {
+    connection: AsyncPgConnection,
+    login: DatabaseCredentials,
+}
+
+impl PooledConnection {
+    /// The connection, for whoever keeps it.
+    pub(crate) fn into_inner(self) -> AsyncPgConnection {
+        self.connection
+    }
+}
+
+impl Deref for PooledConnection {
+    type Target = AsyncPgConnection;
+
+    fn deref(&self) -> &AsyncPgConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for PooledConnection {
+    fn deref_mut(&mut self) -> &mut AsyncPgConnection {
+        &mut self.connection
+    }
+}
+
+impl Manager for Door {
+    type Type = PooledConnection;
+    type Error = OpenError;
+
+    async fn create(&self) -> Result<PooledConnection, OpenError> {
+        // On the heap, for it is rare and large, and lies deep within what a worker awaits.
+        let Opened { client, connection, login } = Box::pin(self.open()).await?;
+        let connection = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
+        Ok(PooledConnection { connection, login })
+    }
+
+    async fn recycle(&self, connection: &mut PooledConnection, _: &Metrics) -> RecycleResult<OpenError> {
+        if self.is_past(&connection.login) || connection.connection.is_broken() {
+            return Err(RecycleError::message("the connection is of no more use"));
+        }
+        Ok(())
+    }
+}
+
+/// Closes idle connections of a login as soon as it is replaced, and those that come back later soon after. What takes one
+/// from the pool looks, too, so none is used again.
+pub(crate) fn retire<M: Manager + 'static>(
+    pool: &Pool<M>,
+    logins: &Logins,
+    login: fn(&M::Type) -> &DatabaseCredentials,
+) {
+    let (pool, logins) = (pool.weak(), logins.clone());
+    let mut current = logins.current.clone();
+    tokio::spawn(async move {
+        while !matches!(tokio::time::timeout(RETIRE_EVERY, current.changed()).await, Ok(Err(_))) {
+            let Some(pool) = pool.upgrade() else { return };
+            let _retired = pool.retain(|connection, _| logins.are_of(login(connection)));
+        }
+    });
+}
+
+/// Of a connection beneath everything but the hot path.
+pub(crate) fn login_of(connection: &PooledConnection) -> &DatabaseCredentials {
+    &connection.login
+}
