@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use billing_postgres::{CONNECTIONS_MAX, DatabaseConfig};
-use billing_runtime::{Credentials, Env, EnvError, LogFilter};
-use billing_s3::S3Config;
+use billing_runtime::{Credentials, Env, EnvError, LogFilter, Trust};
+use billing_s3::{Addressing, S3Config};
 use url::Url;
 
 use crate::auth::{ClaimNames, JwksSource};
@@ -26,6 +26,7 @@ pub(crate) struct ServeConfig {
     pub(crate) issuer: String,
     pub(crate) audience: String,
     pub(crate) claims: ClaimNames,
+    pub(crate) trust: Trust,
 }
 
 /// What `api migrate` needs.
@@ -33,21 +34,19 @@ pub(crate) struct MigrateConfig {
     pub(crate) log: Option<LogFilter>,
     pub(crate) credentials: Credentials,
     pub(crate) database_url: String,
+    pub(crate) trust: Trust,
 }
 
 impl ServeConfig {
     /// # Errors
     /// [`EnvError`] with every variable that is wrong.
     pub(crate) fn read(mut env: Env) -> Result<Self, EnvError> {
+        let trust = Trust::from_env(&mut env);
         let config = Self {
             log: log(&mut env),
             credentials: Credentials::from_env(&mut env),
-            database: database(&mut env),
-            s3: S3Config {
-                endpoint: env.required_url("BILLING_S3_ENDPOINT", &["http", "https"]),
-                region: env.text("BILLING_S3_REGION", "us-east-1"),
-                bucket: env.text("BILLING_S3_BUCKET", "ghasi-invoices"),
-            },
+            database: database(&mut env, &trust),
+            s3: s3(&mut env, &trust),
             http: env.address("BILLING_API_HTTP_ADDR", ([0, 0, 0, 0], 3020).into()),
             metrics: env.address("BILLING_API_METRICS_ADDR", ([0, 0, 0, 0], 9464).into()),
             cors_origins: cors_origins(&mut env),
@@ -60,6 +59,7 @@ impl ServeConfig {
                 scope: env.text("BILLING_JWT_CLAIM_SCOPE", "scope"),
                 roles: env.text("BILLING_JWT_CLAIM_ROLES", "roles"),
             },
+            trust,
         };
         env.check().map(|()| config)
     }
@@ -72,7 +72,8 @@ impl MigrateConfig {
         let log = log(&mut env);
         let credentials = Credentials::from_env(&mut env);
         let database_url = database_url(&mut env);
-        env.check().map(|()| Self { log, credentials, database_url })
+        let trust = Trust::from_env(&mut env);
+        env.check().map(|()| Self { log, credentials, database_url, trust })
     }
 }
 
@@ -85,7 +86,7 @@ fn database_url(env: &mut Env) -> String {
     url.unwrap_or_else(|| env.required("BILLING_DATABASE_URL", "postgres://host:port/dbname"))
 }
 
-fn database(env: &mut Env) -> DatabaseConfig {
+fn database(env: &mut Env, trust: &Trust) -> DatabaseConfig {
     let url = database_url(env);
     let replica_url = env.url("BILLING_DATABASE_REPLICA_URL", &["postgres"]);
     let pool_primary = env.number("BILLING_DATABASE_POOL_PRIMARY", 10, 2..=CONNECTIONS_MAX);
@@ -102,6 +103,19 @@ fn database(env: &mut Env) -> DatabaseConfig {
         pool_recording: 0,
         pool_exports: EXPORTS_MAX.min(pool_primary.saturating_sub(1)),
         application_name: "billing-api",
+        tls: trust.client(),
+    }
+}
+
+fn s3(env: &mut Env, trust: &Trust) -> S3Config {
+    S3Config {
+        endpoint: env.required_url("BILLING_S3_ENDPOINT", &["http", "https"]),
+        region: env.text("BILLING_S3_REGION", "us-east-1"),
+        bucket: env.text("BILLING_S3_BUCKET", "ghasi-invoices"),
+        addressing: env
+            .read("BILLING_S3_ADDRESSING", Some(Addressing::Path), "path or host", Addressing::parse)
+            .unwrap_or_default(),
+        ca_pem: trust.pem().to_vec(),
     }
 }
 
@@ -156,6 +170,12 @@ mod tests {
             (vec![("BILLING_DATABASE_POOL_PRIMARY", "11")], Some("BILLING_DATABASE_POOL_REPLICA is \"5\"")),
             (vec![("BILLING_S3_ENDPOINT", "s3:9000")], Some("BILLING_S3_ENDPOINT is")),
             (vec![("BILLING_S3_ENDPOINT", "")], Some("BILLING_S3_ENDPOINT is not set")),
+            (vec![("BILLING_S3_ADDRESSING", "host")], None),
+            (
+                vec![("BILLING_S3_ADDRESSING", "virtual")],
+                Some("BILLING_S3_ADDRESSING is \"virtual\", allowed: path or host"),
+            ),
+            (vec![("BILLING_TLS_CA_FILE", "/nowhere.pem")], Some("BILLING_TLS_CA_FILE is \"/nowhere.pem\"")),
             (vec![("BILLING_API_CORS_ORIGINS", "https://a.example, http://localhost:8080")], None),
             (vec![("BILLING_API_CORS_ORIGINS", "https://a.example/")], Some("BILLING_API_CORS_ORIGINS is")),
             (vec![("BILLING_API_CORS_ORIGINS", "https://a.example:443")], Some("BILLING_API_CORS_ORIGINS is")),

@@ -57,8 +57,10 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
 
     let login = config.credentials.follow("database-api", LOGIN_FIELDS, login).await?;
     let postgres = Postgres::connect(&config.database, Logins::following(login.current, login.refused))?;
+    postgres.check_login("billing_api").await?;
     let documents = documents(&config.credentials, &config.s3).await?;
-    let jwks = Arc::new(Jwks::new(config.jwks.clone())?);
+    tokio::spawn(look_at_bucket(documents.clone()));
+    let jwks = Arc::new(Jwks::new(config.jwks.clone(), config.trust.client())?);
     match (jwks.refresh().await, &config.jwks) {
         (Err(error), JwksSource::File(_)) => return Err(error.into()),
         (Err(error), JwksSource::Url(_)) => {
@@ -111,7 +113,7 @@ pub(crate) async fn migrate() -> anyhow::Result<()> {
     start_logs(config.log)?;
     let owner = config.credentials.obtain("database-owner", LOGIN_FIELDS, login).await?;
     let owner = Logins::following(owner.current, owner.refused);
-    let steps = billing_postgres::migrate(&config.database_url, owner).await?;
+    let steps = billing_postgres::migrate(&config.database_url, owner, &config.trust.client()).await?;
     match steps.as_slice() {
         [] => print("the schema is up to date"),
         steps => print(&format!("applied {}", steps.join("\napplied "))),
@@ -144,6 +146,10 @@ async fn documents(credentials: &Credentials, config: &S3Config) -> anyhow::Resu
     };
     let keys = credentials.follow("s3", ["access_key", "secret_key"], keys).await?;
     Ok(S3Documents::new(config, S3Keys::following(keys.current, keys.refused))?)
+}
+
+async fn look_at_bucket(documents: S3Documents) {
+    documents.look_at_bucket().await;
 }
 
 /// The kernel ends a connection whose client acknowledges nothing, or has had no room for more, for too long.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use billing_postgres::{CONNECTIONS_MAX, DatabaseConfig};
-use billing_runtime::{Credentials, Env, EnvError, LogFilter};
+use billing_runtime::{Credentials, Env, EnvError, LogFilter, Trust};
 
 /// Of the connections to the database, those that workers must leave to everything else.
 const CONNECTIONS_SPARE: u32 = 3;
@@ -21,6 +21,7 @@ pub(crate) struct Config {
     pub(crate) consumer_enabled: bool,
     pub(crate) workers: u32,
     pub(crate) batch_size: u32,
+    pub(crate) trust: Trust,
 }
 
 /// What a command needs that looks at the database and ends.
@@ -34,14 +35,15 @@ impl CommandConfig {
     pub(crate) fn read(mut env: Env) -> Result<(LogFilter, Self), EnvError> {
         let quiet = LogFilter::parse("warn");
         let log = env.read("BILLING_LOG", quiet, LogFilter::ALLOWED, LogFilter::parse);
-        let database = database(&mut env, COMMAND_CONNECTIONS, 1);
+        let trust = Trust::from_env(&mut env);
+        let database = database(&mut env, &trust, COMMAND_CONNECTIONS, 1);
         let config = Self { credentials: Credentials::from_env(&mut env), database };
         env.check()?;
         Ok((log.unwrap_or_default(), config))
     }
 }
 
-fn database(env: &mut Env, pool_primary: u32, pool_recording: u32) -> DatabaseConfig {
+fn database(env: &mut Env, trust: &Trust, pool_primary: u32, pool_recording: u32) -> DatabaseConfig {
     DatabaseConfig {
         url: env.required_url("BILLING_DATABASE_URL", &["postgres"]),
         // Nothing here may be decided by a replica, so none is connected to.
@@ -51,6 +53,7 @@ fn database(env: &mut Env, pool_primary: u32, pool_recording: u32) -> DatabaseCo
         pool_recording,
         pool_exports: 0,
         application_name: "billing-ingest",
+        tls: trust.client(),
     }
 }
 
@@ -60,9 +63,10 @@ impl Config {
         let log = env.read("BILLING_LOG", Some(LogFilter::default()), LogFilter::ALLOWED, LogFilter::parse);
         let pool_primary = env.number("BILLING_DATABASE_POOL_PRIMARY", 10, CONNECTIONS_SPARE + 1..=CONNECTIONS_MAX);
         let workers = env.number("BILLING_INGEST_WORKERS", 2, 1..=CONNECTIONS_MAX - CONNECTIONS_SPARE);
+        let trust = Trust::from_env(&mut env);
         let config = Self {
             credentials: Credentials::from_env(&mut env),
-            database: database(&mut env, pool_primary, workers),
+            database: database(&mut env, &trust, pool_primary, workers),
             redis_urls: env.urls("BILLING_REDIS_URLS", &["redis", "rediss"]),
             nats_urls: env.urls("BILLING_NATS_URLS", &["nats", "tls"]),
             http_addr: env.address("BILLING_INGEST_HTTP_ADDR", ([0, 0, 0, 0], 3020).into()),
@@ -70,6 +74,7 @@ impl Config {
             consumer_enabled: env.flag("BILLING_CONSUMER_ENABLED", true),
             workers,
             batch_size: env.number("BILLING_INGEST_BATCH_SIZE", 10_000, 1..=20_000),
+            trust,
         };
         if config.workers + CONNECTIONS_SPARE > pool_primary {
             let allowed = format!("at most {CONNECTIONS_SPARE} less than BILLING_DATABASE_POOL_PRIMARY");

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use billing_nats::{BoxError, CONSUMER, ConsumerConfig, Nats, STREAM};
 use billing_postgres::{DatabaseCredentials, Logins, Postgres};
 use billing_redis::{KEY_PREFIX, RedisCache};
-use billing_runtime::{Credentials, Health, Secret, Shutdown, SystemClock, serve_health, serve_metrics};
+use billing_runtime::{Credentials, Health, Secret, Shutdown, SystemClock, Trust, serve_health, serve_metrics};
 use tokio::task::JoinSet;
 
 use crate::background::{first_partitions, follow_prices, measure_lag, prepare_partitions, watch_database};
@@ -36,8 +36,9 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
 
     let login = config.credentials.follow("database-worker", LOGIN_FIELDS, login).await?;
     let postgres = Postgres::connect(&config.database, Logins::following(login.current, login.refused))?;
-    let cache = RedisCache::connect(&config.redis_urls, KEY_PREFIX)?;
-    let nats = connect(&config.nats_urls, &config.credentials).await?;
+    postgres.check_login("billing_worker").await?;
+    let cache = RedisCache::connect(&config.redis_urls, KEY_PREFIX, config.trust.client())?;
+    let nats = connect(&config.nats_urls, &config.trust, &config.credentials).await?;
     let (workers, batch_size) = (usize::try_from(config.workers)?, usize::try_from(config.batch_size)?);
     let consumer =
         nats.consumer(ConsumerConfig { stream: STREAM.into(), durable: CONSUMER.into(), workers, batch_size });
@@ -95,7 +96,7 @@ pub(crate) fn login(found: Option<[Secret; 2]>) -> Option<DatabaseCredentials> {
 }
 
 /// A client that presents what is known at each connection, and connects anew when that has changed.
-async fn connect(urls: &[String], credentials: &Credentials) -> anyhow::Result<Nats> {
+async fn connect(urls: &[String], trust: &Trust, credentials: &Credentials) -> anyhow::Result<Nats> {
     // A cluster may ask for none.
     let creds = |found: Option<[Secret; 1]>| Some(found.map(|[creds]| creds.expose().to_owned()));
     let followed = credentials.follow("nats", ["creds"], creds).await?;
@@ -108,7 +109,7 @@ async fn connect(urls: &[String], credentials: &Credentials) -> anyhow::Result<N
         }
         async move { now.ok_or_else(|| BoxError::from("the credentials for NATS are not known yet")) }
     };
-    let nats = Nats::connect(urls, "billing-ingest", read).await?;
+    let nats = Nats::connect(urls, "billing-ingest", trust.client(), read).await?;
     nats.reconnect_on_change(followed.current);
     Ok(nats)
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use billing_domain::invoicing::Party;
 use billing_domain::use_cases::IssueTerms;
 use billing_postgres::{CONNECTIONS_MAX, DatabaseConfig};
-use billing_runtime::{Credentials, Env, EnvError, LogFilter};
-use billing_s3::S3Config;
+use billing_runtime::{Credentials, Env, EnvError, LogFilter, Trust};
+use billing_s3::{Addressing, S3Config};
 
 /// What a run needs.
 pub(crate) struct Config {
@@ -21,6 +21,7 @@ pub(crate) struct Config {
     pub(crate) lag_for: Duration,
     /// Accounts billed side by side.
     pub(crate) parallel: u32,
+    pub(crate) trust: Trust,
 }
 
 impl Config {
@@ -29,6 +30,7 @@ impl Config {
     pub(crate) fn read(mut env: Env) -> Result<(LogFilter, Self), EnvError> {
         // Progress is told on the terminal; logs only say what is wrong, unless more is asked for.
         let log = env.read("BILLING_LOG", LogFilter::parse("warn"), LogFilter::ALLOWED, LogFilter::parse);
+        let trust = Trust::from_env(&mut env);
         let config = Self {
             credentials: Credentials::from_env(&mut env),
             database: DatabaseConfig {
@@ -40,17 +42,23 @@ impl Config {
                 pool_recording: 0,
                 pool_exports: 0,
                 application_name: "billing-invoice-cron",
+                tls: trust.client(),
             },
             nats_urls: env.urls("BILLING_NATS_URLS", &["nats", "tls"]),
             s3: S3Config {
                 endpoint: env.urls("BILLING_S3_ENDPOINT", &["http", "https"]).concat(),
                 region: env.text("BILLING_S3_REGION", "us-east-1"),
                 bucket: env.text("BILLING_S3_BUCKET", "ghasi-invoices"),
+                addressing: env
+                    .read("BILLING_S3_ADDRESSING", Some(Addressing::Path), "path or host", Addressing::parse)
+                    .unwrap_or_default(),
+                ca_pem: trust.pem().to_vec(),
             },
             terms: IssueTerms { seller: seller(&mut env), payment_terms_days: payment_terms(&mut env) },
             retry_for: minutes(&mut env, "BILLING_INVOICE_RETRY_MINUTES", 45),
             lag_for: minutes(&mut env, "BILLING_INVOICE_LAG_MINUTES", 10),
             parallel: env.number("BILLING_INVOICE_PARALLEL", 4, 1..=32),
+            trust,
         };
         env.check().map(|()| (log.unwrap_or_default(), config))
     }

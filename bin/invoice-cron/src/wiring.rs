@@ -9,7 +9,7 @@ use billing_domain::Month;
 use billing_domain::ports::{Clock as _, InvoiceStore as _, RunCounts, RunResult};
 use billing_nats::{BoxError, CONSUMER, ConsumerConfig, EventConsumer, Nats, STREAM};
 use billing_postgres::{DatabaseCredentials, Logins, Postgres};
-use billing_runtime::{Credentials, Env, Secret, Shutdown, SystemClock, chain};
+use billing_runtime::{Env, Secret, Shutdown, SystemClock, chain};
 use billing_s3::{S3Credentials, S3Documents, S3Keys};
 use billing_typst::TypstRenderer;
 use uuid::Uuid;
@@ -100,8 +100,9 @@ async fn work(
     began: Instant,
 ) -> anyhow::Result<Outcome> {
     let documents = documents(&config).await?;
+    documents.look_at_bucket().await;
     if !arguments.allow_lag {
-        let consumer = consumer(&config.nats_urls, &config.credentials).await?;
+        let consumer = consumer(&config).await?;
         watermark::wait(&consumer, config.lag_for, shutdown, &progress).await?;
     }
     let planned = plan(store, period, arguments.account_id, arguments.hold_unrated, SystemClock.now()).await?;
@@ -154,7 +155,9 @@ async fn database(config: &Config) -> anyhow::Result<Postgres> {
         Some(DatabaseCredentials { username: username.expose().into(), password: password.expose().into() })
     };
     let login = config.credentials.obtain("database-worker", ["username", "password"], login).await?;
-    Ok(Postgres::connect(&config.database, Logins::following(login.current, login.refused))?)
+    let postgres = Postgres::connect(&config.database, Logins::following(login.current, login.refused))?;
+    postgres.check_login("billing_worker").await?;
+    Ok(postgres)
 }
 
 async fn documents(config: &Config) -> anyhow::Result<S3Documents> {
@@ -166,15 +169,15 @@ async fn documents(config: &Config) -> anyhow::Result<S3Documents> {
     Ok(S3Documents::new(&config.s3, S3Keys::following(keys.current, keys.refused))?)
 }
 
-async fn consumer(urls: &[String], credentials: &Credentials) -> anyhow::Result<EventConsumer> {
+async fn consumer(config: &Config) -> anyhow::Result<EventConsumer> {
     // A cluster may ask for none.
     let creds = |found: Option<[Secret; 1]>| Some(found.map(|[creds]| creds.expose().to_owned()));
-    let followed = credentials.obtain("nats", ["creds"], creds).await?;
+    let followed = config.credentials.obtain("nats", ["creds"], creds).await?;
     let read = move || {
         let now = followed.current.borrow().clone();
         async move { now.ok_or_else(|| BoxError::from("the credentials for NATS are not known any more")) }
     };
-    let nats = Nats::connect(urls, "billing-invoice-cron", read).await?;
+    let nats = Nats::connect(&config.nats_urls, "billing-invoice-cron", config.trust.client(), read).await?;
     // It only looks: how many would pull, and how much, does not matter.
     Ok(nats.consumer(ConsumerConfig { stream: STREAM.into(), durable: CONSUMER.into(), workers: 1, batch_size: 1 }))
 }

@@ -10,6 +10,7 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::stream::{Config, RetentionPolicy};
 use async_nats::jetstream::{self, Context};
 use billing_nats::{Batch, ConsumerConfig, EventConsumer, Lag, Nats, NatsError, OutboxMessage, Puller};
+use billing_testing::certificates::trusting_nobody;
 use uuid::Uuid;
 
 const TENANT: &str = "0190d3a0-2222-7000-8000-000000000002";
@@ -28,7 +29,7 @@ impl Stage {
             .expect("BILLING_TEST_NATS_URLS is not set: run these tests by `cargo xtask test`");
         let urls: Vec<String> = urls.split(',').map(str::to_owned).collect();
         let context = jetstream::new(async_nats::connect(&urls).await.unwrap());
-        let nats = Nats::connect(&urls, "test", || async { Ok(None) }).await.unwrap();
+        let nats = Nats::connect(&urls, "test", trusting_nobody(), || async { Ok(None) }).await.unwrap();
         let name = format!("TEST_{}", Uuid::new_v4().simple());
         let stage = Self { context, nats, name, urls };
         stage.make_stream().await;
@@ -258,8 +259,11 @@ async fn events_about_invoices_are_kept_once_in_a_stream_like_the_usage_events()
 #[tokio::test]
 async fn nobody_waits_for_a_cluster_that_is_down() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let connected = Nats::connect(&[format!("nats://{closed}")], "test", || async { Ok(None) }).await;
+    let connected =
+        Nats::connect(&[format!("nats://{closed}")], "test", trusting_nobody(), || async { Ok(None) }).await;
     assert!(connected.is_ok());
-    let wrong = Nats::connect(&["nats://a:1".into(), "nats://:x@@".into()], "test", || async { Ok(None) }).await;
+    let wrong =
+        Nats::connect(&["nats://a:1".into(), "nats://:x@@".into()], "test", trusting_nobody(), || async { Ok(None) })
+            .await;
     assert_eq!(wrong.map(|_| ()).unwrap_err().to_string(), "node 2 is not nats://host:port or tls://host:port");
 }

@@ -7,6 +7,7 @@ use billing_domain::ports::{LogPosition, PortError, ReadOwnWrites};
 use deadpool::Runtime;
 use deadpool::managed::{Manager, Object, Pool, PoolBuilder};
 use diesel_async::RunQueryDsl;
+use rustls::ClientConfig;
 
 use crate::door::{Door, Logins, login_of, retire};
 use crate::freshness::{Freshness, position, watch_replica};
@@ -27,9 +28,9 @@ const SESSION_LIMITS: &str = "-c statement_timeout=60s -c lock_timeout=20s \
     -c idle_in_transaction_session_timeout=60s -c timezone=UTC";
 
 /// Where the database is and how many connections may be held.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct DatabaseConfig {
-    /// `postgres://host:port/dbname`, without credentials.
+    /// `postgres://host:port/dbname`, without credentials; with `?sslmode=disable` not encrypted.
     pub url: String,
     /// The read replica, likewise.
     pub replica_url: Option<String>,
@@ -44,6 +45,8 @@ pub struct DatabaseConfig {
     pub pool_exports: u32,
     /// Shown in `pg_stat_activity`.
     pub application_name: &'static str,
+    /// Whose certificates are trusted.
+    pub tls: ClientConfig,
 }
 
 /// A configuration that cannot work. Whether the server answers is a matter of readiness, not of this.
@@ -94,13 +97,14 @@ impl Postgres {
             return Err(ConnectError::PoolSizes(total));
         }
         let logins = logins.into();
-        let primary_door = door(&config.url, config.application_name, &logins)?;
+        let to = |url: &str| door(url, config.application_name, &config.tls, &logins);
+        let primary_door = to(&config.url)?;
         let primary = bounded(Pool::builder(primary_door.clone()), config.pool_primary - apart)?;
         let sessions = bounded(Pool::builder(Opener::new(primary_door.clone())), config.pool_recording)?;
         retire(&primary, &logins, login_of);
         retire(&sessions, &logins, login_of_session);
         let replica_url = config.replica_url.as_ref().filter(|_| replica_size > 0);
-        let replica_door = replica_url.map(|url| door(url, config.application_name, &logins)).transpose()?;
+        let replica_door = replica_url.map(|url| to(url)).transpose()?;
         let replica = replica_door.clone().map(|door| bounded(Pool::builder(door), replica_size)).transpose()?;
         let exports = Arc::new(Exports::new(primary_door, replica_door, config.pool_exports));
         let freshness = Arc::new(Freshness::default());
@@ -194,7 +198,12 @@ fn bounded<M: Manager>(pool: PoolBuilder<M>, size: u32) -> Result<Pool<M>, Conne
         .map_err(ConnectError::Pool)
 }
 
-pub(crate) fn door(url: &str, application_name: &str, logins: &Logins) -> Result<Door, ConnectError> {
+pub(crate) fn door(
+    url: &str,
+    application_name: &str,
+    tls: &ClientConfig,
+    logins: &Logins,
+) -> Result<Door, ConnectError> {
     let mut config: tokio_postgres::Config = url.parse().map_err(ConnectError::Url)?;
     if config.get_user().is_some() || config.get_password().is_some() {
         return Err(ConnectError::CredentialsInUrl);
@@ -207,5 +216,5 @@ pub(crate) fn door(url: &str, application_name: &str, logins: &Logins) -> Result
         .keepalives_interval(Duration::from_secs(5))
         .keepalives_retries(3)
         .options(SESSION_LIMITS);
-    Ok(Door::new(config, logins.clone()))
+    Ok(Door::new(config, tls, logins.clone()))
 }

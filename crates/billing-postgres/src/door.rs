@@ -12,10 +12,12 @@ use deadpool::managed::{Manager, Metrics, Pool, RecycleError, RecycleResult};
 use diesel::ConnectionError;
 use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::PoolableConnection;
+use rustls::ClientConfig;
 use tokio::sync::{mpsc, watch};
-use tokio_postgres::error::SqlState;
-use tokio_postgres::tls::NoTlsStream;
-use tokio_postgres::{Client, Config, NoTls, Socket};
+use tokio_postgres::{Client, Config};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::tls::{ServerError, Wire, connect, decide};
 
 /// For a newer login, when the one there is was refused.
 const NEWER_LOGIN_TIME_MAX: Duration = Duration::from_secs(4);
@@ -72,9 +74,12 @@ pub enum OpenError {
     /// The login is not known yet, or its time is over.
     #[error("there are no credentials for the database at present")]
     NoLogin,
-    /// The server is not there, or refuses.
-    #[error("the database cannot be connected to")]
-    Server(#[from] tokio_postgres::Error),
+    /// The server is not there, refuses, or is not trusted.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// What comes after the login failed.
+    #[error("the session cannot be set up")]
+    Session(#[from] tokio_postgres::Error),
     /// What comes after the login failed.
     #[error("the connection cannot be set up")]
     Setup(#[from] ConnectionError),
@@ -84,6 +89,7 @@ pub enum OpenError {
 #[derive(Clone)]
 pub(crate) struct Door {
     config: Config,
+    tls: MakeRustlsConnect,
     logins: Logins,
 }
 
@@ -91,13 +97,14 @@ pub(crate) struct Door {
 pub(crate) struct Opened {
     pub(crate) client: Client,
     /// To be polled.
-    pub(crate) connection: tokio_postgres::Connection<Socket, NoTlsStream>,
+    pub(crate) connection: Wire,
     pub(crate) login: DatabaseCredentials,
 }
 
 impl Door {
-    pub(crate) fn new(config: Config, logins: Logins) -> Self {
-        Self { config, logins }
+    pub(crate) fn new(mut config: Config, tls: &ClientConfig, logins: Logins) -> Self {
+        decide(&mut config);
+        Self { config, tls: MakeRustlsConnect::new(tls.clone()), logins }
     }
 
     /// With other settings of the session.
@@ -111,7 +118,7 @@ impl Door {
         let mut current = self.logins.current.clone();
         let login = current.borrow_and_update().clone().ok_or(OpenError::NoLogin)?;
         let refused = match (self.open_as(login.clone()).await, &self.logins.refused) {
-            (Err(error), Some(refused)) if is_refusal(&error) => {
+            (Err(error @ ServerError::Refused(_)), Some(refused)) => {
                 // A full queue holds the same word already.
                 let _told = refused.try_send(login);
                 error
@@ -127,10 +134,10 @@ impl Door {
         }
     }
 
-    async fn open_as(&self, login: DatabaseCredentials) -> Result<Opened, tokio_postgres::Error> {
+    async fn open_as(&self, login: DatabaseCredentials) -> Result<Opened, ServerError> {
         let mut config = self.config.clone();
         config.user(&login.username).password(&login.password);
-        let (client, connection) = config.connect(NoTls).await?;
+        let (client, connection) = connect(&config, &self.tls).await?;
         Ok(Opened { client, connection, login })
     }
 
@@ -138,12 +145,6 @@ impl Door {
     pub(crate) fn is_past(&self, login: &DatabaseCredentials) -> bool {
         !self.logins.are_of(login)
     }
-}
-
-/// The user is gone, its time is over, its password is another one, or it may not come in.
-fn is_refusal(error: &tokio_postgres::Error) -> bool {
-    let code = error.code();
-    code == Some(&SqlState::INSUFFICIENT_PRIVILEGE) || code.is_some_and(|code| code.code().starts_with("28"))
 }
 
 /// A connection of the pools beneath everything but the hot path.

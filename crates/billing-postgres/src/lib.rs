@@ -22,7 +22,9 @@ mod prices;
 mod quarantine;
 mod retention;
 mod session;
+mod start;
 mod stream_gaps;
+mod tls;
 mod transaction;
 mod usage_reader;
 
@@ -30,3 +32,5 @@ pub use connect::{CONNECTIONS_MAX, ConnectError, DatabaseConfig, Postgres};
 pub use door::{DatabaseCredentials, Logins, OpenError};
 pub use metrics::register_metrics;
 pub use migrate::{MigrateError, migrate, revert_all};
+pub use start::StartError;
+pub use tls::ServerError;

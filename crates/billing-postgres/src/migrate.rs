@@ -3,6 +3,7 @@
 use deadpool::managed::Manager as _;
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use rustls::ClientConfig;
 
 use crate::connect::{ConnectError, door};
 use crate::door::{Logins, OpenError};
@@ -30,8 +31,8 @@ pub enum MigrateError {
 ///
 /// # Errors
 /// [`MigrateError`].
-pub async fn migrate(url: &str, logins: impl Into<Logins>) -> Result<Vec<String>, MigrateError> {
-    let mut harness = owner(url, logins).await?;
+pub async fn migrate(url: &str, logins: impl Into<Logins>, tls: &ClientConfig) -> Result<Vec<String>, MigrateError> {
+    let mut harness = owner(url, logins, tls).await?;
     let steps = harness.run_pending_migrations(MIGRATIONS).map_err(MigrateError::Step)?;
     Ok(steps.iter().map(ToString::to_string).collect())
 }
@@ -40,14 +41,18 @@ pub async fn migrate(url: &str, logins: impl Into<Logins>) -> Result<Vec<String>
 ///
 /// # Errors
 /// [`MigrateError`].
-pub async fn revert_all(url: &str, logins: impl Into<Logins>) -> Result<(), MigrateError> {
-    let mut harness = owner(url, logins).await?;
+pub async fn revert_all(url: &str, logins: impl Into<Logins>, tls: &ClientConfig) -> Result<(), MigrateError> {
+    let mut harness = owner(url, logins, tls).await?;
     harness.revert_all_migrations(MIGRATIONS).map_err(MigrateError::Step)?;
     Ok(())
 }
 
-async fn owner(url: &str, logins: impl Into<Logins>) -> Result<AsyncMigrationHarness<AsyncPgConnection>, MigrateError> {
-    let door = door(url, "billing-migrate", &logins.into())?;
+async fn owner(
+    url: &str,
+    logins: impl Into<Logins>,
+    tls: &ClientConfig,
+) -> Result<AsyncMigrationHarness<AsyncPgConnection>, MigrateError> {
+    let door = door(url, "billing-migrate", tls, &logins.into())?;
     let mut connection = door.create().await.map_err(MigrateError::Connect)?.into_inner();
     // A step may rewrite a large table; what bounds it is the operator who watches it.
     connection

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use fred::clients::Client;
 use fred::interfaces::KeysInterface as _;
 use fred::types::Expiration;
+use rustls::ClientConfig;
 use sha2::{Digest as _, Sha256};
 
 pub use client::RedisUrlError;
@@ -45,13 +46,13 @@ pub struct RedisCache {
 
 impl RedisCache {
     /// A cache on the cluster that these nodes belong to (`redis://[user:password@]host:port`, `rediss` for TLS; user and
-    /// password of the first hold for all). Returns at once; the connection is made, and made again, in the background.
+    /// password of the first hold for all; `tls` says whose certificates are trusted). Returns at once; the connection is made, and made again, in the background.
     /// Keys begin with [`KEY_PREFIX`] except in tests.
     ///
     /// # Errors
     /// [`RedisUrlError`]. Must be called within a Tokio runtime.
-    pub fn connect(urls: &[String], key_prefix: &str) -> Result<Self, RedisUrlError> {
-        Ok(Self { client: client::start(urls, COMMAND_TIMEOUT)?, key_prefix: key_prefix.to_owned() })
+    pub fn connect(urls: &[String], key_prefix: &str, tls: ClientConfig) -> Result<Self, RedisUrlError> {
+        Ok(Self { client: client::start(urls, COMMAND_TIMEOUT, tls)?, key_prefix: key_prefix.to_owned() })
     }
 
     fn key(&self, version: i64) -> String {

@@ -8,6 +8,7 @@ use billing_domain::PriceBook;
 use billing_domain::ports::{PriceBookCache as _, Snapshot};
 use billing_domain::pricing::sample_price;
 use billing_redis::{ERRORS_METRIC, RedisCache};
+use billing_testing::certificates::trusting_nobody;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use uuid::Uuid;
 
@@ -18,7 +19,7 @@ fn cache() -> RedisCache {
     let urls = std::env::var("BILLING_TEST_REDIS_URLS")
         .expect("BILLING_TEST_REDIS_URLS is not set: run these tests by `cargo xtask test`");
     let urls: Vec<_> = urls.split(',').map(str::to_owned).collect();
-    RedisCache::connect(&urls, &format!("billing:pricing:test-{}:", Uuid::new_v4())).unwrap()
+    RedisCache::connect(&urls, &format!("billing:pricing:test-{}:", Uuid::new_v4()), trusting_nobody()).unwrap()
 }
 
 fn book(unit_price: &str) -> PriceBook {
@@ -73,7 +74,8 @@ async fn a_cluster_that_is_down_or_silent_costs_a_bounded_time() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for address in [silent.local_addr().unwrap(), closed] {
         let began = Instant::now();
-        let cache = RedisCache::connect(&[format!("redis://{address}")], "billing:pricing:").unwrap();
+        let cache =
+            RedisCache::connect(&[format!("redis://{address}")], "billing:pricing:", trusting_nobody()).unwrap();
         assert_eq!(cache.fetch(1, [0; 32]).await.unwrap_err().operation, "fetch");
         // Far above the limit of a command, far below any default of the client.
         assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());

@@ -14,6 +14,7 @@ mod run;
 mod secret;
 mod shutdown;
 mod telemetry;
+mod trust;
 
 pub use backoff::Backoff;
 pub use clock::SystemClock;
@@ -27,3 +28,4 @@ pub use run::run;
 pub use secret::{Secret, SecretError};
 pub use shutdown::{Shutdown, ShutdownTrigger};
 pub use telemetry::{LogFilter, TelemetryError, start_telemetry};
+pub use trust::Trust;

@@ -2,8 +2,13 @@
 //!
 //! Nothing is ever overwritten. What a key means is decided by the domain.
 
+mod address;
+mod bucket;
 mod keys;
 
+use std::error::Error as StdError;
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use billing_domain::ports::{DocumentStore, PortError, PutOutcome, RenderedDocument};
@@ -11,14 +16,16 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use object_store::ObjectStore;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::client::{HttpClient, HttpConnector as _, ReqwestConnector};
 use object_store::path::Path;
 use object_store::signer::{Method, Signer};
 use object_store::{
-    Attribute, Attributes, BackoffConfig, ClientOptions, Error, ObjectStoreExt, PutMode, PutOptions, PutPayload,
-    RetryConfig,
+    Attribute, Attributes, BackoffConfig, Certificate, ClientOptions, Error, ObjectStoreExt, PutMode, PutOptions,
+    PutPayload, RetryConfig,
 };
 use sha2::{Digest, Sha256};
 
+pub use address::Addressing;
 pub use keys::{S3Credentials, S3Keys};
 
 /// How long a presigned URL is good (contract, download route).
@@ -28,6 +35,11 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Tries of one call within the library; runs and people try again by themselves.
 const RETRIES_MAX: usize = 2;
 const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// Idle connections; a run bills at most 32 accounts side by side.
+const IDLE_MAX: usize = 16;
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Calls that failed, by operation.
 const ERRORS: &str = "billing_s3_errors_total";
@@ -36,6 +48,7 @@ const OPERATIONS: [&str; 3] = ["get_document", "presign_document", "put_document
 /// Describes the metric and begins its series at 0. A binary calls it once its recorder is installed.
 pub fn register_metrics() {
     metrics::describe_counter!(ERRORS, metrics::Unit::Count, "Calls of the object store that failed, by operation");
+    bucket::describe();
     for operation in OPERATIONS {
         metrics::counter!(ERRORS, "op" => operation).increment(0);
     }
@@ -48,8 +61,12 @@ pub struct S3Config {
     pub endpoint: String,
     /// As the store names it.
     pub region: String,
-    /// The bucket's name, in the path of each request.
+    /// The bucket's name.
     pub bucket: String,
+    /// Where the name stands in addresses.
+    pub addressing: Addressing,
+    /// Certificates in PEM of authorities that are trusted beside the machine's; may be empty.
+    pub ca_pem: Vec<u8>,
 }
 
 /// A configuration that cannot work.
@@ -58,40 +75,57 @@ pub enum S3Error {
     /// The client could not be made.
     #[error("the object store's configuration cannot work")]
     Config(#[source] Error),
+    /// Only a host that has a name can have the bucket's before it.
+    #[error(
+        "the bucket cannot stand before the host: the object store's address must be https://name or https://name:port"
+    )]
+    HostAddressing,
 }
 
 /// Invoice documents. Cheap to clone.
 #[derive(Clone)]
 pub struct S3Documents {
-    store: std::sync::Arc<AmazonS3>,
+    store: Arc<AmazonS3>,
     keys: S3Keys,
+    /// For questions about the bucket itself.
+    http: HttpClient,
+    bucket_url: String,
+    region: String,
 }
 
 impl S3Documents {
     /// Makes the client; connects when first used.
     ///
     /// # Errors
-    /// [`S3Error::Config`].
+    /// [`S3Error`].
     pub fn new(config: &S3Config, keys: impl Into<S3Keys>) -> Result<Self, S3Error> {
         let keys = keys.into();
         let is_plain_http = config.endpoint.starts_with("http://");
-        let client = ClientOptions::new()
+        let bucket_url = config.addressing.bucket_url(&config.endpoint, &config.bucket)?;
+        let mut client = ClientOptions::new()
             .with_connect_timeout(CONNECT_TIMEOUT)
             .with_timeout(REQUEST_TIMEOUT)
+            .with_pool_max_idle_per_host(IDLE_MAX)
+            .with_pool_idle_timeout(IDLE_TIMEOUT)
             .with_allow_http(is_plain_http);
-        let retry =
-            RetryConfig { backoff: BackoffConfig::default(), max_retries: RETRIES_MAX, retry_timeout: RETRY_TIMEOUT };
+        for certificate in Certificate::from_pem_bundle(&config.ca_pem).map_err(S3Error::Config)? {
+            client = client.with_root_certificate(certificate);
+        }
+        let http = ReqwestConnector::default().connect(&client).map_err(S3Error::Config)?;
+        let is_host = config.addressing == Addressing::Host;
+        let backoff = BackoffConfig { init_backoff: BACKOFF_MIN, max_backoff: BACKOFF_MAX, base: 2.0 };
+        let retry = RetryConfig { backoff, max_retries: RETRIES_MAX, retry_timeout: RETRY_TIMEOUT };
         let store = AmazonS3Builder::new()
-            .with_endpoint(&config.endpoint)
+            .with_endpoint(if is_host { &bucket_url } else { &config.endpoint })
             .with_region(&config.region)
             .with_bucket_name(&config.bucket)
-            .with_credentials(std::sync::Arc::new(keys.clone()))
-            .with_virtual_hosted_style_request(false)
+            .with_credentials(Arc::new(keys.clone()))
+            .with_virtual_hosted_style_request(is_host)
             .with_client_options(client)
             .with_retry(retry)
             .build()
             .map_err(S3Error::Config)?;
-        Ok(Self { store: std::sync::Arc::new(store), keys })
+        Ok(Self { store: Arc::new(store), keys, http, bucket_url, region: config.region.clone() })
     }
 
     async fn fetch(&self, key: &Path) -> Result<Option<Bytes>, Error> {
@@ -162,7 +196,23 @@ fn failed(operation: &'static str) -> impl Fn(Error) -> PortError {
             Error::PermissionDenied { .. } => PortError::permanent(operation, "the store denies it"),
             Error::Unauthenticated { .. } => PortError::permanent(operation, "the store refuses the credentials"),
             Error::NotFound { .. } => PortError::transient(operation, "the bucket is not there"),
-            _ => PortError::transient(operation, "the store does not answer as it should"),
+            error => PortError::transient(operation, Unanswered(root_cause(&error))),
         }
     }
+}
+
+/// The store did not answer, or not as a store does.
+#[derive(Debug, thiserror::Error)]
+#[error("the store does not answer as it should: {0}")]
+struct Unanswered(String);
+
+/// What the system or the encryption said at the bottom of a failure: never an address, nor a signature.
+fn root_cause(error: &(dyn StdError + 'static)) -> String {
+    let mut found = None;
+    let mut next = Some(error);
+    while let Some(error) = next {
+        found = error.downcast_ref::<io::Error>().map(ToString::to_string).or(found);
+        next = error.source();
+    }
+    found.unwrap_or_else(|| "no more is known".to_owned())
 }

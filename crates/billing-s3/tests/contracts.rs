@@ -6,7 +6,7 @@
     reason = "what a test cannot do without, it says so and ends"
 )]
 
-use billing_s3::{S3Config, S3Credentials, S3Documents};
+use billing_s3::{Addressing, S3Config, S3Credentials, S3Documents};
 
 fn variable(name: &str) -> String {
     let full = format!("BILLING_TEST_S3_{name}");
@@ -16,8 +16,13 @@ fn variable(name: &str) -> String {
 #[tokio::test]
 async fn documents() {
     let make = async || {
-        let config =
-            S3Config { endpoint: variable("ENDPOINT"), region: variable("REGION"), bucket: variable("BUCKET") };
+        let config = S3Config {
+            endpoint: variable("ENDPOINT"),
+            region: variable("REGION"),
+            bucket: variable("BUCKET"),
+            addressing: Addressing::Path,
+            ca_pem: Vec::new(),
+        };
         let credentials = S3Credentials { access_key: variable("ACCESS_KEY"), secret_key: variable("SECRET_KEY") };
         S3Documents::new(&config, &credentials).expect("a client")
     };

@@ -7,7 +7,7 @@
 )]
 
 use billing_domain::ports::{DocumentStore, PutOutcome, RenderedDocument};
-use billing_s3::{S3Config, S3Credentials, S3Documents};
+use billing_s3::{Addressing, S3Config, S3Credentials, S3Documents};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -18,7 +18,13 @@ fn variable(name: &str) -> String {
 }
 
 fn store(secret_key: &str) -> S3Documents {
-    let config = S3Config { endpoint: variable("ENDPOINT"), region: variable("REGION"), bucket: variable("BUCKET") };
+    let config = S3Config {
+        endpoint: variable("ENDPOINT"),
+        region: variable("REGION"),
+        bucket: variable("BUCKET"),
+        addressing: Addressing::Path,
+        ca_pem: Vec::new(),
+    };
     let credentials = S3Credentials { access_key: variable("ACCESS_KEY"), secret_key: secret_key.into() };
     S3Documents::new(&config, &credentials).expect("a client")
 }

@@ -20,6 +20,7 @@
 mod account_admin;
 mod accounts;
 mod builders;
+pub mod certificates;
 mod clock;
 pub mod contracts;
 mod corrections;
@@ -33,6 +34,7 @@ mod memory;
 mod price_admin;
 mod price_book;
 mod pricing_reader;
+pub mod programs;
 mod proofs;
 mod quarantine;
 mod usage_reader;

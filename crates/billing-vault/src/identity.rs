@@ -112,6 +112,7 @@ impl Vault {
             .address(address)
             .token(token)
             .verify(true)
+            .ca_certs(self.ca_file.iter().map(|path| path.display().to_string()).collect::<Vec<_>>())
             .timeout(Some(TIMEOUT))
             .build()
             .map_err(|_| VaultError::Address)?;

@@ -8,6 +8,7 @@ mod identity;
 mod request;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -25,6 +26,7 @@ const TRUNCATED: Duration = Duration::from_secs(1);
 pub struct Vault {
     address: String,
     auth: Auth,
+    ca_file: Option<PathBuf>,
     session: Mutex<Option<Session>>,
 }
 
@@ -53,7 +55,13 @@ impl Vault {
     /// `http://host:port` or `https://host:port`; connects when it is asked something.
     #[must_use]
     pub fn new(address: String, auth: Auth) -> Self {
-        Self { address, auth, session: Mutex::default() }
+        Self { address, auth, ca_file: None, session: Mutex::default() }
+    }
+
+    /// Trusts the authorities of this file, in PEM, beside the machine's.
+    #[must_use]
+    pub fn trusting(self, ca_file: Option<PathBuf>) -> Self {
+        Self { ca_file, ..self }
     }
 
     /// What lies at a path of the API, such as `secret/data/billing/s3` or `database/creds/billing-api`; `None` when

@@ -85,6 +85,11 @@ annotations:
 BILLING_CREDENTIALS: files
 BILLING_CREDENTIALS_DIR: /vault/secrets
 {{- end }}
+{{- with .root.Values.tls.ca }}
+{{- if or .configMap .secret }}
+BILLING_TLS_CA_FILE: /etc/billing/tls/{{ .key }}
+{{- end }}
+{{- end }}
 {{- range $name, $value := .root.Values.env }}
 {{ $name }}: {{ $value | quote }}
 {{- end }}
@@ -108,6 +113,19 @@ securityContext:
   fsGroup: {{ .root.Values.runAsUser }}
   seccompProfile:
     type: RuntimeDefault
+{{- with .root.Values.tls.ca }}
+{{- if or .configMap .secret }}
+volumes:
+  - name: tls-ca
+    {{- if .configMap }}
+    configMap:
+      name: {{ .configMap }}
+    {{- else }}
+    secret:
+      secretName: {{ .secret }}
+    {{- end }}
+{{- end }}
+{{- end }}
 {{- with .root.Values.nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
@@ -135,6 +153,14 @@ securityContext:
     drop: [ALL]
 resources:
   {{- toYaml .settings.resources | nindent 2 }}
+{{- with .root.Values.tls.ca }}
+{{- if or .configMap .secret }}
+volumeMounts:
+  - name: tls-ca
+    mountPath: /etc/billing/tls
+    readOnly: true
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Variables of a container that starts after the ConfigMap is there. */}}

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use billing_runtime::Backoff;
 use jiff::{SignedDuration, Timestamp};
+use rustls::ClientConfig;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::{Mutex, watch};
 
@@ -63,8 +64,9 @@ impl Jwks {
     ///
     /// # Errors
     /// [`JwksError::Client`].
-    pub(crate) fn new(source: JwksSource) -> Result<Self, JwksError> {
+    pub(crate) fn new(source: JwksSource, tls: ClientConfig) -> Result<Self, JwksError> {
         let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
             .timeout(FETCH_TIME_MAX)
             .redirect(reqwest::redirect::Policy::none())
             .build()
@@ -157,6 +159,8 @@ mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
 
+    use billing_testing::certificates::trusting_nobody;
+
     use super::*;
 
     const GOOD: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","alg":"EdDSA","use":"sig",
@@ -193,7 +197,7 @@ mod tests {
     #[tokio::test]
     async fn only_a_whole_key_set_replaces_the_last_good_one() {
         let address = serve();
-        let jwks = |source| Jwks { source, ..Jwks::new(JwksSource::File(PathBuf::new())).unwrap() };
+        let jwks = |source| Jwks { source, ..Jwks::new(JwksSource::File(PathBuf::new()), trusting_nobody()).unwrap() };
         for (path, expected) in [
             ("good", None),
             ("moved", Some("the document of the token keys is no JSON Web Key Set")),

@@ -10,6 +10,7 @@ use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::web::{Bytes, Data};
 use billing_runtime::Health;
 use billing_testing::Memory;
+use billing_testing::certificates::trusting_nobody;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -67,7 +68,7 @@ impl World {
         let name = format!("api-test-{}-{}.json", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let jwks = std::env::temp_dir().join(name);
         std::fs::write(&jwks, Issuer::ours().jwks().to_string()).unwrap();
-        let keys = Arc::new(Jwks::new(JwksSource::File(jwks.clone())).unwrap());
+        let keys = Arc::new(Jwks::new(JwksSource::File(jwks.clone()), trusting_nobody()).unwrap());
         keys.refresh().await.unwrap();
         let claims = ClaimNames {
             tenant: "tenant_id".into(),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use billing_domain::{AccountId, TenantId};
-use billing_s3::{S3Config, S3Credentials, S3Documents};
+use billing_s3::{Addressing, S3Config, S3Credentials, S3Documents};
 use jiff::Timestamp;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -43,7 +43,7 @@ pub(crate) fn s3_variable(name: &str) -> String {
 pub(crate) fn documents() -> S3Documents {
     let [endpoint, region, bucket] = ["ENDPOINT", "REGION", "BUCKET"].map(s3_variable);
     let [access_key, secret_key] = ["ACCESS_KEY", "SECRET_KEY"].map(s3_variable);
-    let config = S3Config { endpoint, region, bucket };
+    let config = S3Config { endpoint, region, bucket, addressing: Addressing::Path, ca_pem: Vec::new() };
     S3Documents::new(&config, &S3Credentials { access_key, secret_key }).expect("a client")
 }
 

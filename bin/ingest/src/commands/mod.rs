@@ -40,7 +40,9 @@ pub(crate) async fn run(arguments: &Arguments, command: &Command) -> anyhow::Res
         at: SystemClock.now(),
         idempotency: None,
     };
-    let session = Session { postgres: Postgres::connect(&config.database, logins)?, action, as_json: arguments.json };
+    let postgres = Postgres::connect(&config.database, logins)?;
+    postgres.check_login("billing_worker").await?;
+    let session = Session { postgres, action, as_json: arguments.json };
     let is_done = match command {
         Command::Quarantine(command) => quarantine::run(&session, command).await?,
         Command::Partitions(command) => partitions::run(&session, command).await?,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::pod::{Pod, RunningPod};
 use crate::process::local;
 use crate::proxy::{Mode, Proxy};
-use crate::servers::RedisServer;
+use crate::servers::{RedisCluster, RedisServer};
 use crate::stage::{Plan, Stage};
 
 /// Waits until a pod has offered its book. One that could not at its start offers the next version.
@@ -57,6 +57,30 @@ async fn killed() {
     redis.kill();
     bill(&stage, &pod).await;
     assert_missed(&pod).await;
+    pod.stop().await;
+}
+
+async fn a_master_lost() {
+    let stage = Stage::new(Plan::default()).await;
+    let mut cluster = RedisCluster::start(&stage.folder).await;
+    let pod = Pod::default().redis_at(&cluster.urls()).ready(&stage).await;
+    let master = cluster.holder().await;
+    stage.publish(&stage.messages(500).await).await;
+    cluster.kill(master);
+    bill(&stage, &pod).await;
+    cluster.succeeded(master).await;
+    bill(&stage, &pod).await;
+    // One that is not connected yet when it first asks, asks the database.
+    let mut served = 0;
+    for _ in 0..5 {
+        let later = Pod::default().redis_at(&cluster.urls()).ready(&stage).await;
+        served += later.metric("billing_pricing_resolve_total{source=\"cache\"}").await.unwrap();
+        later.stop().await;
+        if served > 0 {
+            break;
+        }
+    }
+    assert!(served > 0, "the cluster serves no book after a master was lost");
     pod.stop().await;
 }
 
@@ -115,7 +139,7 @@ async fn poisoned() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_cache_not_one_amount_differs() {
-    tokio::join!(down_at_the_start(), killed());
+    tokio::join!(down_at_the_start(), killed(), a_master_lost());
     tokio::join!(silent(Mode::Blackhole), silent(Mode::Slow(Duration::from_millis(400))));
     poisoned().await;
 }

@@ -10,13 +10,13 @@ use crate::process::until;
 use crate::stage::{CONSUMER, Plan, STREAM, Stage};
 
 /// Clusters take turns, so that a small machine stays calm.
-static TURN: Mutex<()> = Mutex::const_new(());
+pub(crate) static TURN: Mutex<()> = Mutex::const_new(());
 
 /// How long after the stream takes messages again a message may take to be recorded.
 const RESUMES_WITHIN: u64 = 10;
 
 /// Publishes one more message, as often as it takes, and waits until it is recorded.
-async fn resumes(stage: &Stage, after: &str) {
+pub(crate) async fn resumes(stage: &Stage, after: &str) {
     let since = Instant::now();
     let message = stage.messages(1).await;
     stage.publish(&message).await;
@@ -29,7 +29,7 @@ async fn resumes(stage: &Stage, after: &str) {
     eprintln!("{after}: taken after {taken:?}, recorded after {:?}", since.elapsed());
 }
 
-async fn leader(stage: &Stage) -> usize {
+pub(crate) async fn leader(stage: &Stage) -> usize {
     let stream = stage.context.get_stream(STREAM).await.unwrap();
     let name = stream.cached_info().cluster.as_ref().and_then(|cluster| cluster.leader.clone()).unwrap();
     name.strip_prefix("nats-").unwrap().parse().unwrap()

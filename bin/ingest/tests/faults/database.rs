@@ -8,9 +8,9 @@ use tokio::sync::Mutex;
 
 use crate::checker::{Findings, check};
 use crate::pod::{Pod, RunningPod};
+use crate::postgres_server::PostgresServer;
 use crate::process::{local, until};
 use crate::proxy::{Mode, Proxy};
-use crate::servers::PostgresServer;
 use crate::stage::{Plan, Stage};
 
 /// Servers of their own take turns, so that a small machine stays calm.

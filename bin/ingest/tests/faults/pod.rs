@@ -18,6 +18,7 @@ pub(crate) struct Pod {
     redis_urls: Option<String>,
     batch_size: Option<u32>,
     credentials: Vec<(&'static str, String)>,
+    more: Vec<(&'static str, String)>,
 }
 
 impl Pod {
@@ -38,6 +39,12 @@ impl Pod {
 
     pub(crate) fn batch(mut self, size: u32) -> Self {
         self.batch_size = Some(size);
+        self
+    }
+
+    /// With another variable, or another value.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.more.push((name, value.into()));
         self
     }
 
@@ -78,7 +85,7 @@ impl Pod {
             command.env("BILLING_SECRET_DATABASE_WORKER_USERNAME", "billing_test_worker");
             command.env("BILLING_SECRET_DATABASE_WORKER_PASSWORD", PASSWORD);
         }
-        command.envs(self.credentials);
+        command.envs(self.credentials).envs(self.more);
         let log = stage.folder.path().join(format!("ingest-{health_port}.log"));
         let process = Process::start(command, &log);
         RunningPod { process, log, health_port, metrics_port }
@@ -133,6 +140,11 @@ impl RunningPod {
 
     pub(crate) fn signal(&self, signal: Signal) {
         self.process.signal(signal);
+    }
+
+    /// Everything that it has said.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
     }
 
     /// Asks it to stop, and expects it to do so in time and in order.

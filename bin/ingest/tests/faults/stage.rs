@@ -12,9 +12,11 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::checker::{Findings, check};
+use crate::encrypted::Encryption;
 use crate::journal::{COSTS, Generator, Journal, Message, PRICES};
+use crate::postgres_server::PostgresServer;
 use crate::process::{Folder, until, variable};
-use crate::servers::{NatsServers, PostgresServer};
+use crate::servers::NatsServers;
 use crate::support::TestDatabase;
 
 pub(crate) const STREAM: &str = "BILLING_EVENTS";
@@ -30,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) dedupe_window: Duration,
     /// A server of its own.
     pub(crate) own_postgres: bool,
+    /// PostgreSQL of its own and NATS encrypt.
+    pub(crate) encrypted: bool,
     pub(crate) priced: bool,
 }
 
@@ -40,6 +44,7 @@ impl Default for Plan {
             retention: RetentionPolicy::WorkQueue,
             dedupe_window: Duration::from_secs(120),
             own_postgres: false,
+            encrypted: false,
             priced: true,
         }
     }
@@ -53,13 +58,19 @@ pub(crate) struct Stage {
     pub(crate) publisher: Publisher,
     pub(crate) redis_urls: String,
     retention: RetentionPolicy,
+    pub(crate) encryption: Option<Encryption>,
     pub(crate) folder: Folder,
 }
 
 impl Stage {
     pub(crate) async fn new(plan: Plan) -> Self {
         let folder = Folder::new();
-        let postgres = if plan.own_postgres { Some(PostgresServer::start(&folder).await) } else { None };
+        let encryption = plan.encrypted.then(|| Encryption::new(&folder));
+        let postgres = match &encryption {
+            Some(encryption) => Some(encryption.postgres(&folder).await),
+            None if plan.own_postgres => Some(PostgresServer::start(&folder).await),
+            None => None,
+        };
         let db = match &postgres {
             Some(server) => TestDatabase::create_on(server.config()).await,
             None => TestDatabase::create().await,
@@ -67,7 +78,7 @@ impl Stage {
         if plan.priced {
             add_prices(&db).await;
         }
-        let nats = NatsServers::start(&folder, plan.nodes).await;
+        let nats = NatsServers::start(&folder, plan.nodes, encryption.as_ref()).await;
         let context = nats.client().await;
         let stream = Config {
             name: STREAM.to_owned(),
@@ -83,7 +94,7 @@ impl Stage {
         let generator = Arc::new(Mutex::new(Generator::new()));
         let publisher = Publisher { context: context.clone(), journal, generator };
         let redis_urls = variable("BILLING_TEST_REDIS_URLS");
-        Self { db, postgres, nats, context, publisher, redis_urls, retention: plan.retention, folder }
+        Self { db, postgres, nats, context, publisher, redis_urls, retention: plan.retention, encryption, folder }
     }
 
     pub(crate) fn database_name(&self) -> &str {

@@ -26,7 +26,7 @@ use billing_domain::ports::{
 };
 use billing_domain::use_cases::due;
 use billing_domain::{InvoiceId, Month};
-use billing_s3::{S3Config, S3Credentials, S3Documents};
+use billing_s3::{Addressing, S3Config, S3Credentials, S3Documents};
 use billing_typst::TypstRenderer;
 use sha2::{Digest, Sha256};
 use support::{TestDatabase, account, action, day, now, usage};
@@ -44,6 +44,8 @@ fn documents() -> S3Documents {
         endpoint: variable("BILLING_TEST_S3_ENDPOINT"),
         region: variable("BILLING_TEST_S3_REGION"),
         bucket: variable("BILLING_TEST_S3_BUCKET"),
+        addressing: Addressing::Path,
+        ca_pem: Vec::new(),
     };
     let credentials = S3Credentials {
         access_key: variable("BILLING_TEST_S3_ACCESS_KEY"),

@@ -41,7 +41,7 @@ const FIND: &str = "WITH RECURSIVE parts AS (
 
 /// Where exports connect to, and how many may be under way.
 pub(crate) struct Exports {
-    primary: Door,
+    pub(crate) primary: Door,
     replica: Option<Door>,
     places: Arc<Semaphore>,
 }

@@ -12,6 +12,7 @@ use billing_domain::usage::{Granularity, Observation, ProfileSource, UsageQuesti
 use billing_domain::use_cases::rate_waiting;
 use billing_domain::{AccountId, Currency, Day, DayRange, Tier};
 use billing_postgres::revert_all;
+use billing_testing::certificates::trusting_nobody;
 use tokio_postgres::NoTls;
 
 fn tier(text: &str) -> Tier {
@@ -221,7 +222,7 @@ async fn fifty_changes_at_once_lose_nothing() {
     assert_eq!((history.parties.len(), history.profile.len()), (5, 2));
     assert_eq!(history.party_on(day("2026-09-30")), None);
     // The way back keeps of each day what held.
-    revert_all(&db.url, &db.owner_credentials).await.unwrap();
+    revert_all(&db.url, &db.owner_credentials, &trusting_nobody()).await.unwrap();
 }
 
 fn taxes() -> Vec<TaxRate> {

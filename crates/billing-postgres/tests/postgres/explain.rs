@@ -12,6 +12,7 @@ use billing_domain::usage::{Direction, QuarantineReason, ReportedUsage, UnratedR
 use billing_domain::use_cases::{Swept, fill_missing_costs, rate_waiting};
 use billing_domain::{Currency, MessageId, OperatorId, Tier};
 use billing_postgres::{DatabaseConfig, DatabaseCredentials, Postgres};
+use billing_testing::certificates::trusting_nobody;
 use uuid::Uuid;
 
 const AT: &str = "2026-11-10T08:00:00Z";
@@ -31,6 +32,7 @@ fn another_worker(db: &TestDatabase) -> Postgres {
         pool_recording: 2,
         pool_exports: 0,
         application_name: "billing-test",
+        tls: trusting_nobody(),
     };
     let login = DatabaseCredentials { username: "billing_test_worker".into(), password: PASSWORD.into() };
     Postgres::connect(&config, &login).unwrap()

@@ -2,15 +2,16 @@
 
 use crate::support::TestDatabase;
 use billing_postgres::{migrate, revert_all};
+use billing_testing::certificates::trusting_nobody;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn up_down_up() {
     let db = TestDatabase::create().await;
-    assert!(migrate(&db.url, &db.owner_credentials).await.unwrap().is_empty());
+    assert!(migrate(&db.url, &db.owner_credentials, &trusting_nobody()).await.unwrap().is_empty());
     let steps = db.number("SELECT count(*) FROM __diesel_schema_migrations").await;
-    revert_all(&db.url, &db.owner_credentials).await.unwrap();
+    revert_all(&db.url, &db.owner_credentials, &trusting_nobody()).await.unwrap();
     assert_eq!(db.number("SELECT count(*) FROM pg_namespace WHERE nspname = 'billing'").await, 0);
-    let again = migrate(&db.url, &db.owner_credentials).await.unwrap().len();
+    let again = migrate(&db.url, &db.owner_credentials, &trusting_nobody()).await.unwrap().len();
     assert_eq!(i64::try_from(again).unwrap(), steps);
 }
 

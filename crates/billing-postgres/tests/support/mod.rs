@@ -17,6 +17,7 @@ use billing_domain::{
     AccountId, CostId, Currency, Day, DayRange, MessageId, Micros, OperatorId, PriceBook, PriceId, TenantId, Tier,
 };
 use billing_postgres::{DatabaseConfig, DatabaseCredentials, Postgres, migrate};
+use billing_testing::certificates::trusting_nobody;
 use jiff::Timestamp;
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
@@ -77,7 +78,7 @@ impl TestDatabase {
         let tokio_postgres::config::Host::Tcp(host) = &config.get_hosts()[0] else { panic!("a TCP host") };
         let url = format!("postgres://{host}:{}/{name}", config.get_ports()[0]);
         let owner_credentials = credentials("owner");
-        migrate(&url, &owner_credentials).await.expect("migrations run");
+        migrate(&url, &owner_credentials, &trusting_nobody()).await.expect("migrations run");
         let open = |role| {
             let config = DatabaseConfig {
                 url: url.clone(),
@@ -87,6 +88,7 @@ impl TestDatabase {
                 pool_recording: 3,
                 pool_exports: 1,
                 application_name: "billing-test",
+                tls: trusting_nobody(),
             };
             Postgres::connect(&config, &credentials(role)).expect("a pool")
         };

@@ -48,7 +48,8 @@ impl Credentials {
         Self(Arc::new(match one_of(env, "BILLING_CREDENTIALS", ["env", "files", "vault"]) {
             "files" => Source::Files(env.required("BILLING_CREDENTIALS_DIR", "a folder").into()),
             "vault" => Source::Vault {
-                vault: Vault::new(env.required_url("VAULT_ADDR", &["http", "https"]), auth(env)),
+                vault: Vault::new(env.required_url("VAULT_ADDR", &["http", "https"]), auth(env))
+                    .trusting(env.optional("BILLING_TLS_CA_FILE").map(PathBuf::from)),
                 mount: env.text("BILLING_VAULT_MOUNT", "secret"),
                 paths: env.with_prefix(PATH_PREFIX),
             },

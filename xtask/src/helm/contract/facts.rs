@@ -162,7 +162,8 @@ fn pod_facts(workload: &str, pod: &str) -> Vec<Fact> {
             "capabilities": {"drop": ["ALL"]}}),
         ),
         security(&at("containers/1"), Value::Null),
-        security(&at("volumes"), Value::Null),
+        // Nothing but whom to trust.
+        security(&at("volumes"), json!([{"name": "tls-ca", "configMap": {"name": "platform-ca"}}])),
         security(&at("hostNetwork"), Value::Null),
     ]
 }
@@ -196,6 +197,7 @@ fn variable_facts() -> Vec<Fact> {
         of("Redis")("/data/BILLING_REDIS_URLS", three("rediss", "redis", 6379)),
         of("NATS JetStream")("/data/BILLING_NATS_URLS", three("tls", "nats", 4222)),
         of("object store")("/data/BILLING_S3_BUCKET", json!("ghasi-invoices")),
+        of("TLS")("/data/BILLING_TLS_CA_FILE", json!("/etc/billing/tls/ca.crt")),
         of("Vault")("/data/BILLING_CREDENTIALS", json!("files")),
         of("Vault")("/data/BILLING_CREDENTIALS_DIR", json!("/vault/secrets")),
     ]
