@@ -125,7 +125,7 @@ async fn three_rotations_under_load_fail_no_request() {
     assert!(failed.is_empty(), "{} of {} failed: {failed:#?}", failed.len(), asked.load(Ordering::Relaxed));
     let costs = db.number("SELECT count(*) FROM billing.operator_costs").await;
     assert_eq!(usize::try_from(costs).unwrap() * 2, asked.load(Ordering::Relaxed), "a change is lost or double");
-    assert!(cluster.reviews() >= 2, "the pod's token never came to its end");
+    assert!(cluster.reviews() >= 2, "the pod has never logged in again");
     Arc::into_inner(service).unwrap().stop();
     until("no user is left", async || users(&db, &role).await.is_empty()).await;
 }

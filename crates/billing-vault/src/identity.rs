@@ -5,13 +5,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 use vaultrs::api::AuthInfo;
 use vaultrs::auth::kubernetes;
 use vaultrs::client::{VaultClient, VaultClientSettingsBuilder};
 
-use crate::request::TIMEOUT;
+use crate::request::{self, Request, TIMEOUT};
 use crate::{TRUNCATED, Vault, VaultError};
 
 /// What is presented to Vault.
@@ -84,7 +84,9 @@ pub(crate) struct Holder {
 impl Holder {
     pub(crate) fn of(data: &Value) -> Self {
         let made_at = data.get("creation_time").and_then(Value::as_u64);
-        let ttl = data.get("ttl").and_then(Value::as_u64).filter(|seconds| *seconds > 0).map(Duration::from_secs);
+        // One without an end has no such time; that of others is 0 in their last second.
+        let ends = data.get("expire_time").is_some_and(|time| !time.is_null());
+        let ttl = data.get("ttl").and_then(Value::as_u64).filter(|_| ends).map(Duration::from_secs);
         Self { made_at, ttl }
     }
 
@@ -126,9 +128,10 @@ impl Vault {
             if known.is_fresh() {
                 return Ok(client);
             }
-            let renewed = tokio::time::timeout(TIMEOUT, vaultrs::token::renew_self(&client, None)).await;
-            if let Ok(Ok(renewed)) = renewed
-                && Duration::from_secs(renewed.lease_duration) + TRUNCATED >= known.ttl
+            // By hand: the client library's own call has a mistake in its path.
+            let renewal = Request::write("auth/token/renew-self", &json!({}));
+            if let Ok(Some(granted)) = request::send(&client, renewal).await.map(|answer| answer.auth)
+                && Duration::from_secs(granted.lease_duration) + TRUNCATED >= known.ttl
             {
                 known.renewed = Instant::now();
                 return Ok(client);

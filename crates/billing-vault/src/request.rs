@@ -32,6 +32,15 @@ pub(crate) struct Answer {
     pub(crate) renewable: bool,
     #[serde(default)]
     pub(crate) data: Value,
+    /// Of a token that was renewed.
+    pub(crate) auth: Option<Granted>,
+}
+
+/// For how long a token is good.
+#[derive(Deserialize)]
+pub(crate) struct Granted {
+    /// Seconds.
+    pub(crate) lease_duration: u64,
 }
 
 impl Request {
@@ -62,11 +71,15 @@ impl Endpoint for Request {
     }
 }
 
+pub(crate) async fn send(client: &VaultClient, request: Request) -> Result<Answer, VaultError> {
+    let path = request.path.clone();
+    let answer = tokio::time::timeout(TIMEOUT, exec_with_no_result(client, request)).await;
+    answer.map_err(|_| VaultError::TimedOut)?.map_err(|error| VaultError::of(error, path))
+}
+
 impl Vault {
     pub(crate) async fn ask(&self, client: &VaultClient, request: Request) -> Result<Answer, VaultError> {
-        let path = request.path.clone();
-        let answer = tokio::time::timeout(TIMEOUT, exec_with_no_result(client, request)).await;
-        let answer = answer.map_err(|_| VaultError::TimedOut)?.map_err(|error| VaultError::of(error, path));
+        let answer = send(client, request).await;
         if let (Err(VaultError::Forbidden { .. }), Auth::Kubernetes { .. }) = (&answer, &self.auth) {
             // The token may have been revoked: the next attempt logs in anew.
             *self.session.lock().await = None;

@@ -247,7 +247,7 @@ impl Kubernetes {
         Self { port, reviews, token }
     }
 
-    /// How many logins there have been.
+    /// How often a token was looked at: at each login, and at each renewal of what it gave.
     pub(crate) fn reviews(&self) -> usize {
         self.reviews.load(Ordering::Relaxed)
     }
