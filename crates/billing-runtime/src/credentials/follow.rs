@@ -109,10 +109,6 @@ struct Held {
 }
 
 impl Held {
-    fn new(lease: Option<Lease>) -> Self {
-        Self { lease, since: Instant::now() }
-    }
-
     fn ends(&self) -> Option<Instant> {
         self.lease.as_ref().map(|lease| self.since + lease.valid_for)
     }
@@ -131,7 +127,8 @@ where
     }
 
     fn begin(self, read: Option<(T, Option<Lease>)>) -> Followed<T> {
-        let (value, held) = read.map_or((None, None), |(value, lease)| (Some(value), Some(Held::new(lease))));
+        let held = |lease| Held { lease, since: Instant::now() };
+        let (value, held) = read.map_or((None, None), |(value, lease)| (Some(value), Some(held(lease))));
         let (sender, current) = watch::channel(value);
         let (refused, refusals) = mpsc::channel(1);
         metrics::describe_counter!(
@@ -217,12 +214,13 @@ where
     /// Renews what is held, or reads it anew.
     async fn refresh(&self, held: Option<&Held>) -> Result<Held, CredentialsError> {
         let Wanted { credentials, name, .. } = &self.wanted;
+        // A lease began after it was asked for.
+        let since = Instant::now();
         if let Some(lease) = held.and_then(|held| held.lease.as_ref())
             && let Some(renewed) = credentials.renew(name, lease).await?
         {
-            return Ok(Held::new(Some(renewed)));
+            return Ok(Held { lease: Some(renewed), since });
         }
-        let asked = Instant::now();
         let (value, lease) = self.wanted.read().await?;
         let is_new = self.sender.send_if_modified(|current| {
             let is_new = current.as_ref() != Some(&value);
@@ -232,7 +230,7 @@ where
         if is_new {
             tracing::info!(secret = name, "a new secret is in use");
         }
-        Ok(Held { lease, since: asked })
+        Ok(Held { lease, since })
     }
 
     /// What is still in use after a failure: what there was, unless its time is over.
