@@ -1,5 +1,6 @@
 //! The program itself, as one pod.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -68,13 +69,14 @@ impl Pod {
             ("BILLING_INGEST_METRICS_ADDR", format!("127.0.0.1:{metrics_port}")),
             ("BILLING_INGEST_BATCH_SIZE", self.batch_size.unwrap_or(500).to_string()),
         ]);
-        let process = Process::start(command, &stage.folder.path().join(format!("ingest-{health_port}.log")));
-        RunningPod { process, health_port, metrics_port }
+        let log = stage.folder.path().join(format!("ingest-{health_port}.log"));
+        RunningPod { process: Process::start(command, &log), log, health_port, metrics_port }
     }
 }
 
 pub(crate) struct RunningPod {
     process: Process,
+    log: PathBuf,
     health_port: u16,
     metrics_port: u16,
 }
@@ -107,6 +109,12 @@ impl RunningPod {
         let (_, text) = get(self.metrics_port, "/metrics").await?;
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
         line.trim().parse().ok()
+    }
+
+    /// Whether a line of its log has all of these words.
+    pub(crate) fn has_logged(&self, words: &[&str]) -> bool {
+        let log = std::fs::read_to_string(&self.log).unwrap();
+        log.lines().any(|line| words.iter().all(|word| line.contains(word)))
     }
 
     pub(crate) fn kill(mut self) {
