@@ -59,7 +59,7 @@ max_connections = 300
 /// What is measured is a server that has memory of its own, set up as docs/SCALING.md asks.
 const SETTINGS_FOR_BENCH: &str = "
 shared_buffers = 4GB
-max_wal_size = 32GB
+max_wal_size = 16GB
 checkpoint_timeout = 30min
 wal_compression = off
 ";
