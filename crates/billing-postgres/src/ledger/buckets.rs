@@ -17,10 +17,12 @@ const REMEMBERED_MAX: usize = 50_000;
 /// With more new buckets than that in a batch, all of it is written as if it were new.
 const RUNS_MAX: usize = 16;
 
-/// Held by who adds to known buckets until its transaction ends, which is soon. Batches share so many buckets that they
-/// wait for each other in any case; who waits before the statement begins sees the sums as they are then, and need not find
-/// and check each row a second time.
+/// Held by who adds to many known buckets until its transaction ends, which is soon. Large batches share so many buckets
+/// that they wait for each other in any case; who waits before the statement begins sees the sums as they are then, and need
+/// not find and check each row a second time.
 const LOCK_KEY: i64 = 0x6269_6c6c_0003;
+/// Batches of fewer buckets share few and do not wait, least of all for a standby that is slow to confirm.
+const LOCK_FROM: usize = 1_000;
 const LOCK: &str = "SELECT pg_advisory_xact_lock($1)";
 
 /// Sums go to buckets that are known by their id. A bucket that an invoice has sealed is not found. The condition is
@@ -109,6 +111,9 @@ impl<'a> Additions<'a> {
 
     /// Adds to buckets that are all known. Nothing of a bucket is held yet, so nobody waits in a circle for the lock.
     pub(super) async fn add_known(&self, session: &Session, ids: &[i64]) -> Result<(), Failure> {
+        if ids.len() < LOCK_FROM {
+            return update(session, self.folded, ids).await;
+        }
         let keys: [&(dyn ToSql + Sync); 1] = [&LOCK_KEY];
         // Both are known to the session, so they go out in one flight and in this order.
         let lock = session.statement(LOCK).await?;
