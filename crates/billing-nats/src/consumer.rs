@@ -112,7 +112,9 @@ impl EventConsumer {
 
     fn note_place(&self, place: Place) {
         let mut noted = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        *noted = Some(noted.take().map_or(place, |before| before.or_later(place)));
+        let place = noted.take().map_or(place, |before| before.or_later(place));
+        tracing::debug!(sequence = place.acknowledged, "noted where everything before is acknowledged");
+        *noted = Some(place);
     }
 
     async fn set_up(&self) -> Result<Consumer<pull::Config>, NatsError> {

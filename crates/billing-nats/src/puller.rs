@@ -26,6 +26,8 @@ const QUIET_MAX: Duration = Duration::from_secs(30);
 /// take 1 MiB by default.
 const BYTES_MAX: usize = 16 * 1024 * 1024;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Nothing comes of a request any more after so long without a message.
+const CLOSE_QUIET: Duration = Duration::from_millis(200);
 
 /// One worker's place at the consumer. Dropping it loses nothing; [`Puller::close`] gives back sooner what it holds.
 pub struct Puller {
@@ -35,6 +37,8 @@ pub struct Puller {
     subscriber: Subscriber,
     batch_size: usize,
     requests: u64,
+    /// The last request, as long as the server may still serve it.
+    open: Option<Subject>,
     in_hand: Messages,
     last_message: Instant,
 }
@@ -64,6 +68,7 @@ impl Puller {
             subscriber,
             batch_size,
             requests: 0,
+            open: None,
             in_hand: Messages::default(),
             last_message,
         })
@@ -100,9 +105,21 @@ impl Puller {
         Ok(Batch::new(self.context.client(), std::mem::take(&mut self.in_hand)))
     }
 
-    /// Ends the request and gives back what is in hand, so that another worker has it at once.
+    /// Ends the request and gives back what is in hand, so that another worker has it at once. A request that was given up
+    /// or refused may be served nevertheless, by another node: what is on its way is waited for, or it would arrive where
+    /// nobody listens, and come again only after half a minute.
     pub async fn close(mut self) {
         let drain = async {
+            while self.open.is_some()
+                && let Ok(Some(message)) = tokio::time::timeout(CLOSE_QUIET, self.subscriber.next()).await
+            {
+                let is_of_open = self.open.as_ref() == Some(&message.subject);
+                // A heartbeat says that there is nothing to deliver at the moment.
+                if is_of_open && message.status.is_some_and(|status| status != StatusCode::OK) {
+                    self.open = None;
+                }
+                self.take(message);
+            }
             if self.subscriber.drain().await.is_ok() {
                 while let Some(message) = self.subscriber.next().await {
                     self.take(message);
@@ -119,6 +136,7 @@ impl Puller {
         self.requests += 1;
         let reply = Subject::from(format!("{}.{}", self.inbox, self.requests));
         let mut missing = request.batch;
+        self.open = Some(reply.clone());
         let send = self.consumer.request_batch(request, reply.clone());
         let sent = tokio::time::timeout(SILENCE_MAX, send).await.map_err(|_| NatsError::Silent)?;
         sent.map_err(|error| NatsError::failed("ask for messages", error))?;
@@ -135,10 +153,12 @@ impl Puller {
                 Some(_) if message.subject != reply => {}
                 Some(status) => match ended(status, message.description.as_deref()) {
                     Ended::Served => break,
+                    // Not known to be over: one node may refuse what another one serves.
                     Ended::Failed(error) => return Err(error),
                 },
             }
         }
+        self.open = None;
         Ok(())
     }
 

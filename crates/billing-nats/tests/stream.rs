@@ -3,6 +3,8 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
@@ -150,9 +152,10 @@ async fn a_pull_that_is_cut_short_keeps_nothing() {
     // Cut short before anything comes, and while messages come.
     let empty = tokio::time::timeout(Duration::from_millis(100), puller.next_batch()).await;
     assert!(empty.is_err());
-    stage.publish((0..3).map(report)).await;
-    stage.reach(0, 3).await;
+    stage.publish([report(0)]).await;
+    stage.reach(0, 1).await;
     puller.close().await;
+    stage.publish((1..3).map(report)).await;
     let mut other = stage.open(10).await;
     let mut seen = BTreeSet::new();
     while seen.len() < 3 {
@@ -161,6 +164,47 @@ async fn a_pull_that_is_cut_short_keeps_nothing() {
         batch.ack().await;
     }
     stage.reach(0, 0).await;
+    stage.end().await;
+}
+
+/// Answers the next request for messages beside the server that serves it, as a node does that knows nobody who would.
+fn refuse_next_request(url: &str, name: &str) -> std::thread::JoinHandle<()> {
+    let address = url.strip_prefix("nats://").unwrap();
+    let mut server = TcpStream::connect(address).unwrap();
+    let mut lines = BufReader::new(server.try_clone().unwrap()).lines().map(Result::unwrap);
+    let hello = r#"CONNECT {"verbose":false,"pedantic":false,"headers":true,"protocol":1}"#;
+    write!(server, "{hello}\r\nSUB $JS.API.CONSUMER.MSG.NEXT.{name}.{name} 1\r\nPING\r\n").unwrap();
+    assert!(lines.any(|line| line == "PONG"));
+    std::thread::spawn(move || {
+        let request = lines.find(|line| line.starts_with("MSG ")).unwrap();
+        let reply = request.split(' ').nth(3).unwrap();
+        write!(server, "HPUB {reply} 16 16\r\nNATS/1.0 503\r\n\r\n\r\nPING\r\n").unwrap();
+        assert!(lines.any(|line| line == "PONG"));
+    })
+}
+
+#[tokio::test]
+async fn what_a_refused_request_is_given_nevertheless_is_given_back_at_once() {
+    const MESSAGES: usize = 4_000;
+    let stage = Stage::new().await;
+    stage.publish((0..4_000).map(report)).await;
+    let mut refused = stage.open(MESSAGES).await;
+    let refusing = refuse_next_request(&stage.urls[0], &stage.name);
+    let error = refused.next_batch().await.map(|batch| batch.len()).unwrap_err();
+    assert!(matches!(&error, NatsError::Refused(status) if status.starts_with("503")), "{error}");
+    refusing.join().unwrap();
+    refused.close().await;
+
+    let since = Instant::now();
+    let (mut puller, mut seen) = (stage.open(MESSAGES).await, BTreeSet::new());
+    while seen.len() < MESSAGES {
+        let batch = puller.next_batch().await.unwrap();
+        seen.extend(sequences(&batch));
+        batch.ack().await;
+        assert!(since.elapsed() < Duration::from_secs(10), "{} messages have come", seen.len());
+    }
+    stage.reach(0, 0).await;
+    puller.close().await;
     stage.end().await;
 }
 

@@ -80,7 +80,7 @@ impl Table {
         SegmentCount::new(i64::from(count)).map_err(|_| self.bad("segments"))
     }
 
-    /// A `numeric(38, 0)` read as text: the driver knows no 128-bit integer.
+    /// A sum read as text, also one of 64 bits: the driver knows no 128-bit integer.
     pub(crate) fn sum(self, column: &'static str, text: &str) -> Result<MicrosSum, Inconsistent> {
         text.parse().map(MicrosSum).map_err(|_| self.bad(column))
     }

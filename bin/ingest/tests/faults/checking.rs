@@ -1,11 +1,16 @@
-//! The checker proves itself: it names each of a set of planted corruptions.
+//! The checker proves itself: it names each of a set of planted corruptions, and what a service with planted bugs leaves
+//! behind.
 
 use std::collections::BTreeSet;
+
+use async_nats::jetstream::consumer::pull;
+use futures::StreamExt as _;
+use uuid::Uuid;
 
 use crate::checker::{Findings, check};
 use crate::journal::Message;
 use crate::pod::Pod;
-use crate::stage::{Plan, Stage};
+use crate::stage::{CONSUMER, Plan, STREAM, Stage};
 
 /// Whether the findings name just this corruption.
 type Named<'a> = &'a dyn Fn(&Findings) -> bool;
@@ -71,4 +76,38 @@ async fn the_checker_names_planted_corruptions() {
         assert!(named(&found), "{corruption}\n{found:#?}");
         check(database, &ledger, last).await.assert_clean();
     }
+}
+
+fn ids(messages: &[Message]) -> BTreeSet<Uuid> {
+    messages.iter().map(|message| message.id).collect()
+}
+
+/// The program without its memory of what is recorded, and one that acknowledges before it commits, and dies.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_checker_goes_red_for_planted_bugs() {
+    let stage = Stage::new(Plan::default()).await;
+    let pod = Pod::default().ready(&stage).await;
+    let messages = stage.messages(300).await;
+    stage.publish(&messages).await;
+    stage.prove().await;
+
+    stage.db.owner.batch_execute("DELETE FROM billing.message_keys").await.unwrap();
+    let again = &messages[..50];
+    stage.publish(&again.iter().map(|message| Message { dedupe: None, ..message.clone() }).collect::<Vec<_>>()).await;
+    stage.drained().await;
+    let found = stage.findings().await;
+    assert_eq!((&found.doubled, found.lost.len()), (&ids(again), 0), "{found:?}");
+    pod.stop().await;
+
+    let acknowledged = stage.messages(50).await;
+    stage.publish(&acknowledged).await;
+    let stream = stage.context.get_stream(STREAM).await.unwrap();
+    let consumer = stream.get_consumer::<pull::Config>(CONSUMER).await.unwrap();
+    let mut taken = consumer.fetch().max_messages(50).messages().await.unwrap();
+    while let Some(message) = taken.next().await {
+        message.unwrap().double_ack().await.unwrap();
+    }
+    stage.drained().await;
+    let found = stage.findings().await;
+    assert_eq!((&found.lost, found.not_received.len()), (&ids(&acknowledged), 50), "{found:?}");
 }

@@ -1,6 +1,6 @@
 //! The stream's servers killed, deposed and restarted, and its consumer deleted.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_nats::jetstream::stream::RetentionPolicy;
 use tokio::sync::Mutex;
@@ -94,8 +94,10 @@ async fn deleted(retention: RetentionPolicy) {
     let pods = [Pod::default().ready(&stage).await, Pod::default().ready(&stage).await];
     stage.publish(&stage.messages(5_000).await).await;
     stage.drained().await;
-    // Long enough for the place to have been noted.
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    for pod in &pods {
+        let noted = ["\"sequence\":5000", "noted where everything before is acknowledged"];
+        until("the pod has noted its place", 20, async || pod.has_logged(&noted)).await;
+    }
     let load = stage.publisher.load();
     for _ in 0..3 {
         let until_then = stage.count("billing_events").await + 300;

@@ -127,7 +127,7 @@ async fn files_that_an_agent_renders() {
     let template = format!("{{{{ with secret \"{}\" }}}}{{{{ .Data | toJSON }}}}{{{{ end }}}}", vaulted.path());
     // Nothing is rendered yet.
     let pod = pod.start(&vaulted.stage);
-    until("the missing file is named", 20, async || pod.has_said("no secret database-worker in")).await;
+    until("the missing file is named", 20, async || pod.has_logged(&["no secret database-worker in"])).await;
     pod.until_not_ready().await;
     let agent = vaulted.bao.agent(&[(&template, &file)]);
     pod.until_ready().await;
@@ -179,7 +179,7 @@ async fn a_password_that_changes_and_a_file_that_is_not_whole() {
     ] {
         let failures = pod.metric(FAILURES).await.unwrap();
         replace(&file, bad);
-        until(told, 20, async || pod.metric(FAILURES).await.unwrap() > failures && pod.has_said(told)).await;
+        until(told, 20, async || pod.metric(FAILURES).await.unwrap() > failures && pod.has_logged(&[told])).await;
     }
     let before = stage.count("billing_events").await;
     until("the last good one is used", 20, async || stage.count("billing_events").await > before + 200).await;
@@ -188,7 +188,7 @@ async fn a_password_that_changes_and_a_file_that_is_not_whole() {
         SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{user}'"
     );
     stage.db.owner.batch_execute(&rotate).await.unwrap();
-    until("the old password is refused", 20, async || pod.has_said("password authentication failed")).await;
+    until("the old password is refused", 20, async || pod.has_logged(&["password authentication failed"])).await;
     replace(&file, &format!("{}\n", with("second\n")));
     pod.until_ready().await;
     load.stop().await;
@@ -202,7 +202,7 @@ async fn a_vault_that_is_sealed_at_the_start_and_later() {
     let vaulted = Vaulted::new(Terms { ttl: "12s", max_ttl: "1h" }).await;
     vaulted.bao.seal().await;
     let pod = vaulted.pod().start(&vaulted.stage);
-    until("the reason is told", 20, async || pod.has_said("Vault is sealed: unseal it")).await;
+    until("the reason is told", 20, async || pod.has_logged(&["Vault is sealed: unseal it"])).await;
     pod.until_not_ready().await;
     vaulted.bao.unseal().await;
     pod.until_ready().await;
@@ -216,7 +216,7 @@ async fn a_vault_that_is_sealed_at_the_start_and_later() {
     assert!(pod.is_ready().await);
     vaulted.stage.publish(&vaulted.stage.messages(300).await).await;
     vaulted.stage.drained().await;
-    until("the end of the lease is told", 20, async || pod.has_said("lease has ended")).await;
+    until("the end of the lease is told", 20, async || pod.has_logged(&["lease has ended"])).await;
     pod.until_not_ready().await;
     let user = "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE '%' || $1 || '%'";
     let connections = async || vaulted.stage.db.owner.query_one(user, &[&vaulted.role]).await.unwrap().get::<_, i64>(0);

@@ -157,7 +157,7 @@ async fn a_failover_to_a_synchronous_standby_loses_nothing() {
 }
 
 /// What an asynchronous standby had not received is gone with the primary. It is named by the numbers that the stream
-/// gave: nothing else is wrong, and nothing is double.
+/// gave: nothing else is wrong, and nothing is double. The service names the same numbers.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_failover_to_an_asynchronous_standby_loses_is_named() {
     let _turn = TURN.lock().await;
@@ -165,9 +165,11 @@ async fn what_a_failover_to_an_asynchronous_standby_loses_is_named() {
     assert_eq!(pod.metric("billing_pg_synchronous_standby").await, Some(0));
     stage.publish(&stage.messages(1_000).await).await;
     stage.drained().await;
+    // Each pod looks at the stream when it starts: so it is noted how far all was received.
+    Pod::default().database_at(of_pod.port).ready(&stage).await.stop().await;
     let received = standby.connect(stage.database_name()).await.unwrap();
-    let count = "SELECT count(*) FROM billing.billing_events";
-    until("the standby has it", 20, async || received.query_one(count, &[]).await.unwrap().get::<_, i64>(0) == 1_000)
+    let checked = "SELECT count(*) FROM billing.stream_floors WHERE checked = 1000";
+    until("the standby has it", 20, async || received.query_one(checked, &[]).await.unwrap().get::<_, i64>(0) == 1)
         .await;
     of_standby.set(Mode::Cut);
     let unlucky = stage.messages(700).await;
@@ -182,5 +184,11 @@ async fn what_a_failover_to_an_asynchronous_standby_loses_is_named() {
     let found = check(&stage.db.owner, &ledger, stage.last_sequence().await).await;
     let lost = unlucky.iter().map(|message| message.id).collect();
     assert_eq!(found, Findings { lost, not_received: numbers, ..Findings::default() });
+    let watcher = Pod::default().database_at(of_pod.port).ready(&stage).await;
+    until("the gap is counted", 20, async || watcher.metric("billing_stream_gap_messages_total").await == Some(700))
+        .await;
+    let gaps = "SELECT string_agg(first_sequence || '-' || last_sequence, ' ') FROM billing.stream_gaps";
+    assert_eq!(stage.db.text(gaps).await, "1001-1700");
+    watcher.stop().await;
     pod.stop().await;
 }

@@ -87,8 +87,7 @@ impl Pod {
         }
         command.envs(self.credentials).envs(self.more);
         let log = stage.folder.path().join(format!("ingest-{health_port}.log"));
-        let process = Process::start(command, &log);
-        RunningPod { process, log, health_port, metrics_port }
+        RunningPod { process: Process::start(command, &log), log, health_port, metrics_port }
     }
 }
 
@@ -129,9 +128,10 @@ impl RunningPod {
         line.trim().parse().ok()
     }
 
-    /// Whether it has logged so.
-    pub(crate) fn has_said(&self, words: &str) -> bool {
-        std::fs::read_to_string(&self.log).unwrap().contains(words)
+    /// Whether a line of its log has all of these words.
+    pub(crate) fn has_logged(&self, words: &[&str]) -> bool {
+        let log = std::fs::read_to_string(&self.log).unwrap();
+        log.lines().any(|line| words.iter().all(|word| line.contains(word)))
     }
 
     pub(crate) fn kill(mut self) {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::journal::Expected;
+use crate::journal::{ACCOUNTS, Expected, Message};
 use crate::pod::Pod;
 use crate::stage::{Plan, Stage};
 
@@ -74,5 +74,43 @@ async fn one_poisoned_message_in_a_batch_is_set_aside_and_its_neighbours_are_bil
     kept.sort_unstable();
     expected.sort_unstable();
     assert_eq!(kept, expected);
+    pod.stop().await;
+}
+
+/// A bucket holds 2⁶³ − 1 micros to the last one. Who asks for more is set aside, and the neighbours are billed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_beyond_what_a_bucket_holds_is_set_aside() {
+    let stage = Stage::new(Plan::default()).await;
+    let first = stage.messages(1).await.remove(0);
+    stage.publish(std::slice::from_ref(&first)).await;
+    let pod = Pod::default().ready(&stage).await;
+    stage.prove().await;
+    pod.stop().await;
+    let Expected::Rated { amount, .. } = first.expected else { panic!("it has a price") };
+    // There is room for one more like it.
+    let raised = i128::from(i64::MAX) - 2 * amount;
+    let raise = format!("UPDATE billing.usage_buckets SET amount_micros = amount_micros + {raised}");
+    stage.db.owner.batch_execute(&raise).await.unwrap();
+
+    let mut batch = stage.messages(500).await;
+    for message in batch.iter_mut().filter(|message| message.account == first.account) {
+        *message = Message { account: (first.account + 1) % ACCOUNTS, ..message.clone() }.priced();
+    }
+    let like_first = |message: &Message| Message { id: message.id, dedupe: message.dedupe.clone(), ..first.clone() };
+    batch[400] = like_first(&batch[400]);
+    // Of a batch that is halved, the second half comes first.
+    batch[100] = Message { expected: Expected::Quarantined("refused".into()), ..like_first(&batch[100]) };
+    stage.publish(&batch).await;
+    let pod = Pod::default().ready(&stage).await;
+    stage.drained().await;
+    let fullest = stage.db.number("SELECT max(amount_micros) FROM billing.usage_buckets").await;
+    assert_eq!(fullest, i64::MAX);
+    let lower = format!(
+        "UPDATE billing.usage_buckets SET amount_micros = amount_micros - {raised}
+        WHERE amount_micros > {raised}"
+    );
+    stage.db.owner.batch_execute(&lower).await.unwrap();
+    stage.prove().await;
+    assert_eq!(stage.count("billing_events").await, 500);
     pod.stop().await;
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use billing_domain::usage::{BucketKey, BucketSums};
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use crate::buckets::ADD_TO_OPEN;
@@ -17,23 +17,35 @@ const REMEMBERED_MAX: usize = 50_000;
 /// With more new buckets than that in a batch, all of it is written as if it were new.
 const RUNS_MAX: usize = 16;
 
+/// Held by who adds to many known buckets until its transaction ends, which is soon. Large batches share so many buckets
+/// that they wait for each other in any case; who waits before the statement begins sees the sums as they are then, and need
+/// not find and check each row a second time.
+const LOCK_KEY: i64 = 0x6269_6c6c_0003;
+/// Batches of fewer buckets share few and do not wait, least of all for a standby that is slow to confirm.
+const LOCK_FROM: usize = 1_000;
+const LOCK: &str = "SELECT pg_advisory_xact_lock($1)";
+
 /// Sums go to buckets that are known by their id. A bucket that an invoice has sealed is not found. The condition is
-/// written so that no partial index answers it: the one of open buckets would be read from end to end.
+/// written so that no partial index answers it: the one of open buckets would be read from end to end. The arrays are
+/// taken apart in the list of columns: as functions in `FROM`, each would be written to a store of its own first.
 const ADD_BY_ID: &str = "UPDATE billing.usage_buckets b SET messages = b.messages + f.messages,
         segments = b.segments + f.segments, units = b.units + f.units, amount_micros = b.amount_micros + f.amount,
         cost_micros = b.cost_micros + f.cost, uncosted = b.uncosted + f.uncosted,
         foreign_cost = b.foreign_cost + f.foreign_cost
-    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-        $8::bigint[]) AS f (id, messages, segments, units, amount, cost, uncosted, foreign_cost)
+    FROM (SELECT unnest($1::bigint[]) AS id, unnest($2::bigint[]) AS messages, unnest($3::bigint[]) AS segments,
+        unnest($4::bigint[]) AS units, unnest($5::bigint[]) AS amount, unnest($6::bigint[]) AS cost,
+        unnest($7::bigint[]) AS uncosted, unnest($8::bigint[]) AS foreign_cost) AS f
     WHERE b.id = f.id AND (b.sealed_by IS NULL) IS TRUE";
 
-/// The open buckets of these keys, by their place among them. Read, not locked: like what is remembered, only a hint.
-const FIND_OPEN: &str = "SELECT f.place, b.id
+/// The open buckets of these keys, by their place among them. Read, not locked: like what is remembered, only a hint. Written
+/// so that each key is looked up by itself: as a join, planned on an empty table, each bucket was compared with each key.
+const FIND_OPEN: &str = "SELECT f.place, found.id
     FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::uuid[]) WITH ORDINALITY
         AS f (account, day, operator, direction, currency, price, place)
-    JOIN billing.usage_buckets b ON b.account_id = f.account AND b.day = date '1970-01-01' + f.day
-        AND b.operator_id = f.operator AND b.direction = f.direction AND b.currency = f.currency
-        AND b.price_id = f.price AND b.sealed_by IS NULL";
+    CROSS JOIN LATERAL (SELECT b.id FROM billing.usage_buckets b
+        WHERE b.account_id = f.account AND b.day = date '1970-01-01' + f.day AND b.operator_id = f.operator
+            AND b.direction = f.direction AND b.currency = f.currency AND b.price_id = f.price
+            AND b.sealed_by IS NULL LIMIT 1) AS found";
 
 /// The open buckets that a process has seen: by key, their id. Kept from one transaction to the next, so never believed
 /// without a look at whether the bucket is still open.
@@ -97,9 +109,22 @@ impl<'a> Additions<'a> {
         self.ids.iter().copied().collect()
     }
 
-    /// Adds to buckets that are all known.
+    /// Adds to buckets that are all known. Nothing of a bucket is held yet, so nobody waits in a circle for the lock.
     pub(super) async fn add_known(&self, session: &Session, ids: &[i64]) -> Result<(), Failure> {
-        update(session, self.folded, ids).await
+        if ids.len() < LOCK_FROM {
+            return update(session, self.folded, ids).await;
+        }
+        let keys: [&(dyn ToSql + Sync); 1] = [&LOCK_KEY];
+        // Both are known to the session, so they go out in one flight and in this order.
+        let lock = session.statement(LOCK).await?;
+        session.statement(ADD_BY_ID).await?;
+        let (locked, added) = tokio::join!(
+            biased;
+            Client::execute(&session.client, &lock, &keys),
+            update(session, self.folded, ids),
+        );
+        locked?;
+        added
     }
 
     /// Adds to buckets of which some are not known, in key order whatever is known of them; the id of each.

@@ -59,7 +59,9 @@ pub(super) async fn write(
         }
     }
     months.extend(last);
-    for (name, chosen) in months {
+    for (name, mut chosen) in months {
+        // Entries of one bucket are neighbours in its index: with many buckets that halves what an entry costs.
+        chosen.sort_unstable_by_key(|(_, bucket)| *bucket);
         if partitions.iter().any(|partition| partition == name) {
             copy(session, name, &chosen).await?;
         } else {

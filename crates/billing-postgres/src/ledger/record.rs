@@ -57,8 +57,9 @@ impl SessionTransaction for RecordBatch<'_> {
         aside::note_duplicates(session, &sorted.duplicates).await?;
         aside::quarantine(session, &sorted.quarantined).await?;
         waiting::set_aside(session, &sorted.unrated).await?;
-        events::write(session, &sorted.rated, &state.partitions, attempt).await?;
         note_received(session, batch).await?;
+        // Last: others wait for the buckets from here to the end.
+        events::write(session, &sorted.rated, &state.partitions, attempt).await?;
         Ok(Verdict::Commit(RecordOutcome::Recorded(count(&sorted, batch.quarantined.len()))))
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::support::{TestDatabase, account, day, receipt, tenant, usage};
 use billing_domain::ports::{Accounts, PriceBookStore, RecordOutcome, Recorded, UsageLedger, UsageReader};
-use billing_domain::usage::{DlrStatus, Granularity, SegmentCount, UsageQuestion};
+use billing_domain::usage::{DlrStatus, Granularity, ReportedUsage, SegmentCount, UsageQuestion};
 use billing_domain::use_cases::{fill_missing_costs, query_usage, rate_waiting};
-use billing_domain::{DayRange, TenantId};
+use billing_domain::{DayRange, OperatorId, TenantId};
 
 const SUMS: &str = "SELECT format('%s/%s/%s', (SELECT count(*) FROM billing.billing_events),
     (SELECT COALESCE(sum(messages), 0) FROM billing.usage_buckets), (SELECT COALESCE(sum(amount_micros), 0)
@@ -79,6 +79,36 @@ async fn many_writers_of_the_same_messages_record_each_once() {
         writer.await.unwrap();
     }
     assert_eq!(db.text(SUMS).await, "600/600/12000000");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_of_many_buckets_take_turns_and_each_sum_is_whole() {
+    let db = std::sync::Arc::new(TestDatabase::create().await);
+    db.add_price("STARTER", "*", "0.01").await;
+    let batch = || -> Vec<_> {
+        let one = |number: u128| {
+            let (at, usage) = usage(account(number % 20), "2026-11-10T08:00:00Z");
+            (at, ReportedUsage { operator: OperatorId::new(&format!("op-{}", number / 20)).unwrap(), ..usage })
+        };
+        (0..1_100).map(one).collect()
+    };
+    db.record(&batch()).await;
+    let writers: Vec<_> = (0..4)
+        .map(|_| {
+            let (db, batches) = (db.clone(), [batch(), batch()]);
+            tokio::spawn(async move {
+                for mine in &batches {
+                    db.record(mine).await;
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert_eq!(db.text(SUMS).await, "9900/9900/198000000");
+    let each = "SELECT format('%s/%s/%s', count(*), min(messages), max(messages)) FROM billing.usage_buckets";
+    assert_eq!(db.text(each).await, "1100/9/9");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@ use super::Args;
 use super::accounts::ACCOUNTS;
 use super::drain::{Drained, per_second};
 use super::latency::A_SECOND;
+use super::stored::Checkpoints;
 use super::taken::Taken;
 use crate::bench::figures::{self, Line, figure, median, ratio, thousandths};
 
@@ -22,6 +23,7 @@ pub(crate) struct Report {
     pub(crate) by_accounts: [Vec<Drained>; 2],
     pub(crate) on_stored: Vec<Drained>,
     pub(crate) after_checkpoint: Option<Drained>,
+    pub(crate) checkpoints: Option<Checkpoints>,
     pub(crate) with_standby: Vec<Drained>,
     /// The bound of the histogram that holds the 95th percentile, and thousandths within 250 ms.
     pub(crate) latency: Option<(String, u64)>,
@@ -48,6 +50,7 @@ impl Report {
             by_accounts: [Vec::new(), Vec::new()],
             on_stored: Vec::new(),
             after_checkpoint: None,
+            checkpoints: None,
             with_standby: Vec::new(),
             latency: None,
         }
@@ -91,7 +94,8 @@ impl Report {
         let ratios = self.drained.iter().zip(&self.copied);
         let ratio = median(ratios.map(|(drained, (rows, took))| ratio(drained.rate(), per_second(*rows, *took))));
         lines.push(thousandths("ratio to COPY, in the same round", ratio, "", Some(("≥ 0.350", ratio >= 350))));
-        self.costs(&mut lines);
+        costs(&mut lines, &self.drained);
+        self.sizes(&mut lines);
         if let Some(taken) = &self.taken {
             lines.push(figure("taken and acknowledged, nothing else done", taken.rate(), "events/s", None));
             for (name, ms) in [("the client", taken.used.program_ms), ("NATS", taken.used.nats_ms)] {
@@ -100,8 +104,10 @@ impl Report {
         }
         let [few, many] = self.by_accounts.each_ref().map(|all| median(all.iter().map(Drained::rate)));
         if few > 0 {
-            for (accounts, rate) in ACCOUNTS.into_iter().zip([few, many]) {
+            for (accounts, all) in ACCOUNTS.into_iter().zip(&self.by_accounts) {
+                let rate = median(all.iter().map(Drained::rate));
                 lines.push(figure(&format!("{accounts} account(s)"), rate, "events/s", None));
+                costs(&mut lines, all);
             }
             let even = figures::ratio(many, few);
             let holds = (833..=1_200).contains(&even);
@@ -111,40 +117,42 @@ impl Report {
             let name = format!("committed within 250 ms at {A_SECOND}/s");
             lines.push(thousandths(&name, *within, "", Some(("≥ 0.950", *within >= 950))));
         }
-        if let Some(first) = &self.after_checkpoint {
-            let name = "with so many stored before, right after a checkpoint";
-            lines.push(figure(name, first.rate(), "events/s", None));
-            let log = first.used.wal_bytes / first.messages.max(1);
-            lines.push(figure("  write-ahead log then", log, "bytes per event", None));
-        }
-        for (name, all, wanted, least) in [
-            ("with so many stored before, to empty", &self.on_stored, "≥ 0.800", 800),
-            ("with a synchronous standby, to without", &self.with_standby, "≥ 0.600", 600),
-        ] {
-            if !all.is_empty() {
-                let there = median(all.iter().map(Drained::rate));
-                lines.push(figure(name, there, "events/s", None));
-                let ratio = figures::ratio(there, rate);
-                lines.push(thousandths(name, ratio, "", Some((wanted, ratio >= least))));
-            }
+        self.on_stored(&mut lines, rate);
+        if !self.with_standby.is_empty() {
+            let there = median(self.with_standby.iter().map(Drained::rate));
+            lines.push(figure("with a synchronous standby", there, "events/s", None));
+            let ratio = figures::ratio(there, rate);
+            lines.push(thousandths("  to without", ratio, "", Some(("≥ 0.600", ratio >= 600))));
+            costs(&mut lines, &self.with_standby);
         }
         lines
     }
 
-    fn costs(&self, lines: &mut Vec<Line>) {
-        let each = |of: fn(&Drained) -> u64| {
-            median(self.drained.iter().map(|one| of(one) * 1_000 / (one.messages / 1_000).max(1)))
+    /// Between two checkpoints, right after one, and over all that comes between one and the next at this rate.
+    fn on_stored(&self, lines: &mut Vec<Line>, empty: u64) {
+        let (Some(first), Some(checkpoints)) = (&self.after_checkpoint, &self.checkpoints) else { return };
+        let to_empty = |lines: &mut Vec<Line>, rate: u64, wanted: Option<(&'static str, u64)>| {
+            let ratio = ratio(rate, empty);
+            lines.push(thousandths("  to empty", ratio, "", wanted.map(|(text, least)| (text, ratio >= least))));
         };
-        for (name, value) in [
-            ("ingest", each(|one| one.used.program_ms)),
-            ("PostgreSQL", each(|one| one.used.postgres_ms)),
-            ("NATS", each(|one| one.used.nats_ms)),
-        ] {
-            lines.push(seconds(&format!("processor time, {name}"), value));
-        }
+        let between = median(self.on_stored.iter().map(Drained::rate));
+        let log = median(self.on_stored.iter().map(|one| one.used.wal_bytes / one.messages.max(1)));
+        lines.push(figure("with so many stored, between checkpoints", between, "events/s", None));
+        to_empty(lines, between, Some(("≥ 0.800", 800)));
+        costs(lines, &self.on_stored);
+        lines.push(figure("with so many stored, right after a checkpoint", first.rate(), "events/s", None));
+        to_empty(lines, first.rate(), None);
+        costs(lines, std::slice::from_ref(first));
+        let events = (between * checkpoints.every.as_secs()).min(checkpoints.wal_bytes / log.max(1));
+        let over = over_interval(events, first, between);
+        lines.push(figure("so many come until the next checkpoint", events, "events", None));
+        lines.push(figure("with so many stored, over that interval", over, "events/s", None));
+        to_empty(lines, over, Some(("≥ 0.800", 800)));
+    }
+
+    fn sizes(&self, lines: &mut Vec<Line>) {
         let bytes = |of: fn(&Drained) -> u64| median(self.drained.iter().map(|one| of(one) / one.messages.max(1)));
         for (name, value) in [
-            ("write-ahead log", bytes(|one| one.used.wal_bytes)),
             ("events", bytes(|one| one.stored[0])),
             ("indexes of events", bytes(|one| one.stored[1])),
             ("claims", bytes(|one| one.stored[2])),
@@ -158,6 +166,27 @@ impl Report {
         let ready = u64::try_from(ready).unwrap_or(u64::MAX);
         lines.push(figure("ready after", ready, "ms", Some(("≤ 2,000", ready <= 2_000))));
     }
+}
+
+/// What a measurement costs, each million or each event.
+fn costs(lines: &mut Vec<Line>, all: &[Drained]) {
+    let each = |of: fn(&Drained) -> u64| median(all.iter().map(|one| of(one) * 1_000 / (one.messages / 1_000).max(1)));
+    for (name, value) in [
+        ("ingest", each(|one| one.used.program_ms)),
+        ("PostgreSQL", each(|one| one.used.postgres_ms)),
+        ("NATS", each(|one| one.used.nats_ms)),
+    ] {
+        lines.push(seconds(&format!("  processor time, {name}"), value));
+    }
+    let log = median(all.iter().map(|one| one.used.wal_bytes / one.messages.max(1)));
+    lines.push(figure("  write-ahead log", log, "bytes per event", None));
+}
+
+/// Events a second when the first of `events` come as slowly as right after a checkpoint, and the rest faster.
+fn over_interval(events: u64, first: &Drained, between: u64) -> u64 {
+    let rest = events.saturating_sub(first.messages);
+    let took = first.took + Duration::from_micros(rest.saturating_mul(1_000_000) / between.max(1));
+    if rest == 0 { first.rate() } else { per_second(events, took) }
 }
 
 fn seconds(name: &str, value: u64) -> Line {
