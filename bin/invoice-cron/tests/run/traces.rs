@@ -22,7 +22,7 @@ async fn each_account_has_a_trace_that_is_linked_to_the_runs() {
     for account in accounts {
         assert_eq!((account.parent.as_str(), &account.links), ("", &vec![run.trace.clone()]));
         for part in ["draft_invoice", "finish_invoice", "render_invoice", "s3 put_document", "finalize_invoice"] {
-            assert_eq!(of(&account.trace, part), 1, "{part} in {spans:#?}");
+            assert!(of(&account.trace, part) > 0, "{part} in {spans:#?}");
         }
     }
 }
