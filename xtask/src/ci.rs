@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::signals::unless_interrupted;
-use crate::{exec, helm, stack, test, tidy, tree};
+use crate::{exec, helm, image, stack, test, tidy, tree};
 
 /// Which part to run.
 #[derive(clap::Args)]
@@ -38,6 +38,10 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode> {
         if !status.success() {
             return Ok(ExitCode::FAILURE);
         }
+    }
+    let imaged = timed("image", image::run(&image::Args::quick())).await?;
+    if imaged != ExitCode::SUCCESS {
+        return Ok(imaged);
     }
     if args.skip_test {
         return Ok(ExitCode::SUCCESS);

@@ -1,10 +1,13 @@
 //! Commands that run to their end: captured or on the terminal. When the future is dropped, the command and all its
 //! children are stopped.
 
+use std::io::Write;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 
 /// Runs `command` silently; its standard output, or an error with the last line that it complained with.
@@ -31,9 +34,42 @@ pub(crate) async fn on_terminal(what: &str, command: &mut Command) -> Result<Exi
     Ok(status)
 }
 
+/// Likewise, and keeps what is printed in `file`, as it comes. What is printed cannot see that there is a terminal.
+pub(crate) async fn on_terminal_and_in(what: &str, command: &mut Command, file: &Path) -> Result<ExitStatus> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (mut child, group) = start(what, command)?;
+    let kept = std::fs::File::create(file).with_context(|| format!("cannot write {}", file.display()))?;
+    let (printed, complained) = (child.stdout.take(), child.stderr.take());
+    let printed = hand_on(printed, std::io::stdout(), &kept);
+    let complained = hand_on(complained, std::io::stderr(), &kept);
+    let (printed, complained, status) = tokio::join!(printed, complained, child.wait());
+    printed.and(complained).with_context(|| format!("cannot print what {what} prints"))?;
+    let status = status.with_context(|| format!("cannot wait for {what}"))?;
+    group.finished();
+    Ok(status)
+}
+
+async fn hand_on(
+    from: Option<impl AsyncRead + Unpin>,
+    mut to: impl Write,
+    mut kept: &std::fs::File,
+) -> std::io::Result<()> {
+    let Some(mut from) = from else { return Ok(()) };
+    let mut bytes = vec![0; 16 * 1024];
+    loop {
+        let count = from.read(&mut bytes).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        kept.write_all(&bytes[..count])?;
+        to.write_all(&bytes[..count])?;
+        to.flush()?;
+    }
+}
+
 /// Cargo as the developer would have started it, without what `cargo run` sets for this very program: some build scripts
 /// look at these variables and would run again.
-pub(crate) fn cargo(root: &std::path::Path) -> Command {
+pub(crate) fn cargo(root: &Path) -> Command {
     let mut command = Command::new("cargo");
     command.current_dir(root);
     for (name, _) in std::env::vars_os() {
@@ -65,5 +101,21 @@ impl Drop for Group {
         if let Some(leader) = self.0 {
             let _already_gone = kill_process_group(leader, Signal::TERM);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_printed_is_kept() {
+        let file = std::env::temp_dir().join(format!("billing-exec-{}", uuid::Uuid::new_v4().simple()));
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo planted; echo complained >&2; exit 3"]);
+        let status = on_terminal_and_in("sh", &mut command, &file).await.unwrap();
+        let kept = std::fs::read_to_string(&file).unwrap();
+        assert!(status.code() == Some(3) && kept.contains("planted\n") && kept.contains("complained\n"), "{kept}");
+        std::fs::remove_file(file).unwrap();
     }
 }

@@ -2,10 +2,12 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what these commands are for")]
 
 mod bench;
+mod canary;
 mod ci;
 mod demo;
 mod exec;
 mod helm;
+mod image;
 mod sample_invoice;
 mod setup;
 mod signals;
@@ -57,6 +59,8 @@ enum Command {
     Tidy,
     /// Render the chart with real helm, validate it, and compare it with what the platform asked for.
     Helm(helm::Args),
+    /// Build the image, or check it without an engine.
+    Image(image::Args),
     /// Serve a folder over the S3 protocol; the stack starts this.
     #[command(hide = true)]
     ServeS3(stack::s3_server::Args),
@@ -91,6 +95,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Ci(args) => return ci::run(&args).await,
         Command::Tidy => return tidy::run(&tree::root()),
         Command::Helm(args) => return helm::run(&args).await,
+        Command::Image(args) => return image::run(&args).await,
         Command::ServeS3(args) => stack::s3_server::run(args).await?,
     }
     Ok(ExitCode::SUCCESS)

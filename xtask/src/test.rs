@@ -1,13 +1,15 @@
-//! Runs the tests on servers of their own, so that a running stack of the developer is not disturbed.
+//! Runs the tests on servers of their own, so that a running stack of the developer is not disturbed; then looks through all
+//! that the run has printed and written for the secrets that it was given.
 
-use std::path::Path;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::signals::unless_interrupted;
 use crate::stack::{Info, Options, Purpose, Stack};
-use crate::{exec, setup, tree};
+use crate::{canary, exec, setup, tree};
 
 /// What `cargo test` is told.
 #[derive(clap::Args, Default)]
@@ -17,19 +19,46 @@ pub(crate) struct Args {
     arguments: Vec<String>,
 }
 
-/// Builds, starts the servers, tests, and stops the servers in any case; the exit code is that of the tests.
+/// Builds, starts the servers, tests, and stops the servers in any case; the exit code is that of the tests, unless a secret
+/// was told.
 pub(crate) async fn run(args: &Args) -> Result<ExitCode> {
     if let Some(failed) = build(&args.arguments).await? {
         return Ok(failed);
     }
     let stack = Stack::up(Options { dir: tree::root().join("target/test-stack"), purpose: Purpose::Tests }).await?;
+    let said = said()?;
     let mut command = cargo_test(&args.arguments, &[]);
-    command.envs(variables(&stack.info)).envs(programs(&setup::servers(&tree::root())?));
-    let tested = unless_interrupted(exec::on_terminal("cargo test", &mut command)).await;
+    command
+        .envs(variables(&stack.info))
+        .envs(programs(&setup::servers(&tree::root())?))
+        .env("BILLING_TEST_LOGS", &said);
+    if std::io::stdout().is_terminal() {
+        command.env("CARGO_TERM_COLOR", "always");
+    }
+    let printed = said.join("cargo-test.log");
+    let testing = exec::on_terminal_and_in("cargo test", &mut command, &printed);
+    let tested = unless_interrupted(testing).await;
     let stopped = stack.down().await;
     let status = tested?;
     stopped?;
-    Ok(code(status))
+    let leaks = canary::search(&[said, tree::root().join("target/test-stack/logs")], is_foreign)?;
+    for leak in &leaks {
+        println!("told: {leak}");
+    }
+    Ok(if leaks.is_empty() { code(status) } else { ExitCode::FAILURE })
+}
+
+/// An empty folder for all that the tests and our programs in them say.
+fn said() -> Result<PathBuf> {
+    let folder = tree::root().join("target/test-logs");
+    let _not_there = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// A server for development, which tells its own token by design.
+fn is_foreign(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("bao"))
 }
 
 async fn build(arguments: &[String]) -> Result<Option<ExitCode>> {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use billing_postgres::{CONNECTIONS_MAX, DatabaseConfig};
-use billing_runtime::{Credentials, Env, EnvError, LogFilter, Trust};
+use billing_runtime::{Credentials, Env, EnvError, LogFilter, TraceConfig, Trust};
 use billing_s3::{Addressing, S3Config};
 use url::Url;
 
@@ -15,6 +15,7 @@ const EXPORTS_MAX: u32 = 2;
 /// What `api` needs.
 pub(crate) struct ServeConfig {
     pub(crate) log: Option<LogFilter>,
+    pub(crate) traces: Option<TraceConfig>,
     pub(crate) credentials: Credentials,
     pub(crate) database: DatabaseConfig,
     pub(crate) s3: S3Config,
@@ -44,6 +45,7 @@ impl ServeConfig {
         let trust = Trust::from_env(&mut env);
         let config = Self {
             log: log(&mut env),
+            traces: TraceConfig::from_env(&mut env, "billing-api"),
             credentials: Credentials::from_env(&mut env),
             database: database(&mut env, &trust),
             s3: s3(&mut env, &trust),

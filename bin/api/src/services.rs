@@ -14,6 +14,7 @@ use billing_runtime::Health;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 
 use crate::auth::Verifier;
 use crate::http::problem::{Kind, Problem};
@@ -109,17 +110,18 @@ impl<S: Store> Services<S> {
     {
         let permit = Arc::clone(&self.work).try_acquire_owned().map_err(|_| Kind::Overloaded)?;
         let work = work(self.store.clone());
-        let task = self.tasks.spawn(async move {
+        let work = async move {
             let result = work.await;
             drop(permit);
             result
-        });
+        };
+        let task = self.tasks.spawn(work.in_current_span());
         task.await.map_err(|error| Problem::caused(Kind::Internal, error))?.map_err(Into::into)
     }
 
     /// Lets work go on by itself that is bounded elsewhere.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(work);
+        self.tasks.spawn(work.in_current_span());
     }
 
     /// Returns when no store work is going on.

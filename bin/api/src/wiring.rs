@@ -11,7 +11,9 @@ use actix_web::web::Data;
 use anyhow::Context as _;
 use billing_domain::ports::Clock as _;
 use billing_postgres::{DatabaseCredentials, Logins, Postgres};
-use billing_runtime::{Condition, Credentials, Env, Health, Histogram, LogFilter, Secret, Shutdown, SystemClock};
+use billing_runtime::{
+    Condition, Credentials, Env, Health, Histogram, LogFilter, Secret, Shutdown, SystemClock, Telemetry, TraceConfig,
+};
 use billing_s3::{S3Config, S3Credentials, S3Documents, S3Keys};
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::runtime::Handle;
@@ -48,7 +50,7 @@ impl Store for Postgres {
 #[tokio::main]
 pub(crate) async fn serve() -> anyhow::Result<()> {
     let config = ServeConfig::read(Env::of_process())?;
-    start_logs(config.log)?;
+    let telemetry = start_telemetry(config.log, config.traces.as_ref())?;
     let shutdown = Shutdown::on_signals().context("signals cannot be listened to")?;
     billing_runtime::serve_metrics(config.metrics, &[Histogram { name: DURATION, bounds: DURATION_BOUNDS }])?;
     metrics::describe_histogram!(DURATION, metrics::Unit::Seconds, "How long requests took");
@@ -102,6 +104,7 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     server.await.context("the server broke off")?;
     // Work whose client has left may still be going on; the database bounds it.
     services.idle().await;
+    telemetry.stop().await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -110,7 +113,7 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
 #[tokio::main]
 pub(crate) async fn migrate() -> anyhow::Result<()> {
     let config = MigrateConfig::read(Env::of_process())?;
-    start_logs(config.log)?;
+    start_telemetry(config.log, None)?;
     let owner = config.credentials.obtain("database-owner", LOGIN_FIELDS, login).await?;
     let owner = Logins::following(owner.current, owner.refused);
     let steps = billing_postgres::migrate(&config.database_url, owner, &config.trust.client()).await?;
@@ -130,8 +133,8 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{text}").context("cannot print")
 }
 
-fn start_logs(filter: Option<LogFilter>) -> anyhow::Result<()> {
-    Ok(billing_runtime::start_telemetry(filter.context("no log filter")?)?)
+fn start_telemetry(filter: Option<LogFilter>, traces: Option<&TraceConfig>) -> anyhow::Result<Telemetry> {
+    Ok(billing_runtime::start_telemetry(filter.context("no log filter")?, traces)?)
 }
 
 fn login(found: Option<[Secret; 2]>) -> Option<DatabaseCredentials> {

@@ -118,9 +118,11 @@ async fn a_variable_or_a_file_is_wrong() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_is_another_one_or_the_login_another_ones() {
     let stage = Stage::new().await;
-    let above = "DROP ROLE IF EXISTS billing_test_above;
-        CREATE ROLE billing_test_above LOGIN BYPASSRLS PASSWORD 'test' IN ROLE billing_api";
-    stage.db.owner.batch_execute(above).await.unwrap();
+    let above = format!(
+        "DROP ROLE IF EXISTS billing_test_above;
+        CREATE ROLE billing_test_above LOGIN BYPASSRLS PASSWORD '{PASSWORD}' IN ROLE billing_api"
+    );
+    stage.db.owner.batch_execute(&above).await.unwrap();
     let (server, _) = stage.db.url.rsplit_once('/').unwrap();
     let other_database = format!("{server}/billing_elsewhere");
     let name = "BILLING_SECRET_DATABASE_API_USERNAME";
@@ -143,8 +145,9 @@ async fn the_database_is_another_one_or_the_login_another_ones() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_may_come_is_waited_for() {
     let stage = Stage::new().await;
+    let with_newline = format!("{PASSWORD}\n");
     for (changes, sentence) in [
-        (("BILLING_SECRET_DATABASE_API_PASSWORD", "test\n"), SERVING),
+        (("BILLING_SECRET_DATABASE_API_PASSWORD", with_newline.as_str()), SERVING),
         (("BILLING_DATABASE_URL", "postgres://127.0.0.1:9/billing"), "not ready before the database is there"),
         // A newer one may come.
         (("BILLING_SECRET_DATABASE_API_USERNAME", "nobody_of_that_name"), "the database server refuses the login"),

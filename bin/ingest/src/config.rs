@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use billing_postgres::{CONNECTIONS_MAX, DatabaseConfig};
-use billing_runtime::{Credentials, Env, EnvError, LogFilter, Trust};
+use billing_runtime::{Credentials, Env, EnvError, LogFilter, TraceConfig, Trust};
 
 /// Of the connections to the database, those that workers must leave to everything else.
 const CONNECTIONS_SPARE: u32 = 3;
@@ -12,6 +12,7 @@ const COMMAND_CONNECTIONS: u32 = 2;
 
 /// Everything that can be chosen.
 pub(crate) struct Config {
+    pub(crate) traces: Option<TraceConfig>,
     pub(crate) credentials: Credentials,
     pub(crate) database: DatabaseConfig,
     pub(crate) redis_urls: Vec<String>,
@@ -65,6 +66,7 @@ impl Config {
         let workers = env.number("BILLING_INGEST_WORKERS", 2, 1..=CONNECTIONS_MAX - CONNECTIONS_SPARE);
         let trust = Trust::from_env(&mut env);
         let config = Self {
+            traces: TraceConfig::from_env(&mut env, "billing-ingest"),
             credentials: Credentials::from_env(&mut env),
             database: database(&mut env, &trust, pool_primary, workers),
             redis_urls: env.urls("BILLING_REDIS_URLS", &["redis", "rediss"]),

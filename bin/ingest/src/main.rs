@@ -19,6 +19,7 @@ mod worker;
 
 use std::process::ExitCode;
 
+use billing_nats::SUBJECT;
 use billing_runtime::{Env, start_telemetry};
 use clap::Parser as _;
 
@@ -37,8 +38,10 @@ fn main() -> ExitCode {
             return Ok(());
         }
         let (log, config) = Config::read(Env::of_process())?;
-        start_telemetry(log)?;
-        wiring::run(config).await
+        let telemetry = start_telemetry(log, config.traces.as_ref())?;
+        let ended = wiring::run(config, telemetry.message_tracer(SUBJECT)).await;
+        telemetry.stop().await;
+        ended
     });
     if ended == ExitCode::SUCCESS { code } else { ended }
 }

@@ -11,8 +11,9 @@ use billing_domain::ports::{
 };
 use billing_domain::usage::{Observation, QuarantineReason, check_age, observation};
 use billing_domain::use_cases::{Delivery, prepare_batch, set_refused_aside};
-use billing_runtime::{Backoff, Condition, Shutdown, chain};
+use billing_runtime::{Backoff, Condition, Shutdown, chain, trace_id};
 use jiff::Timestamp;
+use tracing::Span;
 
 use crate::catalog::{Catalog, Known};
 use crate::metrics;
@@ -78,8 +79,14 @@ where
                     Err(error) => tracing::error!(error = chain(&error), "nor can it be set aside"),
                 }
             }
-            let (messages, retryable) = (deliveries.len(), error.retryable);
-            tracing::error!(messages, retryable, error = chain(&error), "a batch could not be recorded and is kept");
+            let (messages, retryable, trace_id) = (deliveries.len(), error.retryable, trace_id(&Span::current()));
+            tracing::error!(
+                messages,
+                retryable,
+                trace_id,
+                error = chain(&error),
+                "a batch could not be recorded and is kept"
+            );
             if shutdown.sleep(backoff.next_wait()).await {
                 return false;
             }
@@ -95,7 +102,8 @@ where
         }
         loop {
             let began = Instant::now();
-            let batch = prepare_batch(deliveries, self.clock.now(), &known.directory, &known.book);
+            let batch = tracing::info_span!("prepare_batch")
+                .in_scope(|| prepare_batch(deliveries, self.clock.now(), &known.directory, &known.book));
             metrics::count_priced(batch.rated.len() + batch.unrated.len(), began.elapsed());
             match self.database.record(&batch).await? {
                 RecordOutcome::Recorded(recorded) => {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use billing_domain::ports::{Clock, Outbox};
 use billing_nats::{INVOICE_STREAM, INVOICE_SUBJECTS, InvoicePublisher, OutboxMessage, STREAM};
-use billing_runtime::{Backoff, Shutdown, chain};
+use billing_runtime::{Backoff, Shutdown, TraceParent, chain, continue_trace};
+use tracing::Instrument as _;
 
 use crate::metrics;
 
@@ -59,7 +60,13 @@ async fn relay(
     let mut published = Vec::with_capacity(waiting.len());
     let mut failed = None;
     for entry in &waiting {
-        match publisher.publish(OutboxMessage::of(entry)?).await {
+        let message = OutboxMessage::of(entry)?;
+        let span =
+            tracing::info_span!("publish", otel.name = format!("publish {}", message.subject), otel.kind = "producer");
+        if let Some(caller) = message.traceparent.as_deref().and_then(TraceParent::parse) {
+            continue_trace(&span, &caller);
+        }
+        match publisher.publish(message).instrument(span).await {
             Ok(()) => published.push(entry.position),
             Err(error) => {
                 failed = Some(error);

@@ -7,7 +7,9 @@ use anyhow::Context as _;
 use billing_nats::{BoxError, CONSUMER, ConsumerConfig, Nats, STREAM};
 use billing_postgres::{DatabaseCredentials, Logins, Postgres};
 use billing_redis::{KEY_PREFIX, RedisCache};
-use billing_runtime::{Credentials, Health, Secret, Shutdown, SystemClock, Trust, serve_health, serve_metrics};
+use billing_runtime::{
+    Credentials, Health, MessageTracer, Secret, Shutdown, SystemClock, Trust, serve_health, serve_metrics,
+};
 use tokio::task::JoinSet;
 
 use crate::background::{first_partitions, follow_prices, measure_lag, prepare_partitions, watch_database};
@@ -26,7 +28,7 @@ pub(crate) const LOGIN_FIELDS: [&str; 2] = ["username", "password"];
 const FINISH_TIMEOUT: Duration = Duration::from_secs(13);
 
 /// Runs until the process is asked to stop.
-pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
+pub(crate) async fn run(config: Config, tracer: Option<MessageTracer>) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals().context("cannot listen to signals")?;
     serve_metrics(config.metrics_addr, &metrics::HISTOGRAMS)?;
     metrics::register();
@@ -40,8 +42,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let cache = RedisCache::connect(&config.redis_urls, KEY_PREFIX, config.trust.client())?;
     let nats = connect(&config.nats_urls, &config.trust, &config.credentials).await?;
     let (workers, batch_size) = (usize::try_from(config.workers)?, usize::try_from(config.batch_size)?);
-    let consumer =
-        nats.consumer(ConsumerConfig { stream: STREAM.into(), durable: CONSUMER.into(), workers, batch_size });
+    let (stream, durable, is_traced) = (STREAM.into(), CONSUMER.into(), tracer.is_some());
+    let consumer = nats.consumer(ConsumerConfig { stream, durable, workers, batch_size, is_traced });
 
     let catalog = Arc::new(Catalog::new(postgres.clone(), cache));
     let mut tasks = JoinSet::new();
@@ -70,7 +72,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
             let (consumer, recorder) = (consumer.clone(), Arc::clone(&recorder));
             let (turn, in_hand) = (Arc::clone(&turn), Arc::clone(&in_hand));
             let (attached, progress) = (health.condition("events"), progress.clone());
-            tasks.spawn(Worker { consumer, recorder, turn, in_hand, attached, progress, shutdown: stop() }.run());
+            let (tracer, shutdown) = (tracer.clone(), stop());
+            tasks.spawn(Worker { consumer, recorder, turn, in_hand, attached, progress, tracer, shutdown }.run());
         }
     }
     running.set(true);

@@ -7,8 +7,10 @@ use billing_domain::ports::Clock;
 use billing_nats::{Batch, EventConsumer, KeepAlive, NatsError, Puller};
 use billing_postgres::Postgres;
 use billing_redis::RedisCache;
-use billing_runtime::{Backoff, Condition, Shutdown, chain};
+use billing_runtime::{Backoff, BatchTrace, Condition, MessageTracer, Shutdown, Taken, chain};
 use tokio::sync::Mutex;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use crate::in_hand::InHand;
 use crate::progress::Progress;
@@ -28,6 +30,8 @@ pub(crate) struct Worker<T> {
     /// Whether it can take messages.
     pub(crate) attached: Condition,
     pub(crate) progress: Progress,
+    /// Whether the publishers' traces are continued.
+    pub(crate) tracer: Option<MessageTracer>,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -98,6 +102,18 @@ impl<T: Clock + Send + Sync> Worker<T> {
 
     async fn settle(&self, in_hand: Option<(Batch, KeepAlive)>) {
         let Some((batch, keep_alive)) = in_hand else { return };
+        let work = tracing::info_span!("record", otel.name = "record batch", otel.status_code = Empty);
+        let trace = self.trace(&batch, &work);
+        // In a box, for the compiler follows futures in futures only so far.
+        let recorded = Box::pin(self.record(batch, keep_alive)).instrument(work.clone()).await;
+        if !recorded {
+            work.record("otel.status_code", "ERROR");
+        }
+        trace.end(recorded);
+    }
+
+    /// Records the messages and acknowledges them; `false` when they are given back instead.
+    async fn record(&self, batch: Batch, keep_alive: KeepAlive) -> bool {
         let mut deliveries = batch.deliveries();
         let (held, elsewhere) = self.in_hand.hold(&mut deliveries);
         let mut recorded = self.recorder.record(&deliveries, &self.shutdown).await;
@@ -112,5 +128,13 @@ impl<T: Clock + Send + Sync> Worker<T> {
         } else {
             batch.give_back().await;
         }
+        recorded
+    }
+
+    fn trace(&self, batch: &Batch, work: &Span) -> BatchTrace {
+        let Some(tracer) = &self.tracer else { return BatchTrace::default() };
+        let (first_at, complete_at) = batch.pulled();
+        let taken = Taken { messages: batch.len(), first_ago: first_at.elapsed(), complete_ago: complete_at.elapsed() };
+        tracer.begin(work, taken, batch.callers())
     }
 }

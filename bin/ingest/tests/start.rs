@@ -94,8 +94,9 @@ async fn what_can_never_work_ends_with_a_sentence() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_may_come_is_waited_for() {
     let stage = Stage::new().await;
+    let with_newline = format!("{PASSWORD}\n");
     for (change, sentence) in [
-        (("BILLING_SECRET_DATABASE_WORKER_PASSWORD", "test\n"), RUNNING),
+        (("BILLING_SECRET_DATABASE_WORKER_PASSWORD", with_newline.as_str()), RUNNING),
         (("BILLING_DATABASE_URL", "postgres://127.0.0.1:9/billing"), "not ready before the database is there"),
         // A newer one may come.
         (("BILLING_SECRET_DATABASE_WORKER_PASSWORD", CANARY), "the database server refuses the login"),

@@ -5,11 +5,12 @@ use std::time::Duration;
 use billing_domain::invoicing::Party;
 use billing_domain::use_cases::IssueTerms;
 use billing_postgres::{CONNECTIONS_MAX, DatabaseConfig};
-use billing_runtime::{Credentials, Env, EnvError, LogFilter, Trust};
+use billing_runtime::{Credentials, Env, EnvError, LogFilter, TraceConfig, Trust};
 use billing_s3::{Addressing, S3Config};
 
 /// What a run needs.
 pub(crate) struct Config {
+    pub(crate) traces: Option<TraceConfig>,
     pub(crate) credentials: Credentials,
     pub(crate) database: DatabaseConfig,
     pub(crate) nats_urls: Vec<String>,
@@ -32,6 +33,7 @@ impl Config {
         let log = env.read("BILLING_LOG", LogFilter::parse("warn"), LogFilter::ALLOWED, LogFilter::parse);
         let trust = Trust::from_env(&mut env);
         let config = Self {
+            traces: TraceConfig::from_env(&mut env, "billing-invoice-cron"),
             credentials: Credentials::from_env(&mut env),
             database: DatabaseConfig {
                 url: env.urls("BILLING_DATABASE_URL", &["postgres"]).concat(),

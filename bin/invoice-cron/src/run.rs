@@ -8,6 +8,8 @@ use billing_domain::ports::{Clock, DocumentStore, InvoiceRenderer, InvoiceStore,
 use billing_domain::use_cases::{Finished, IssueTerms, draft_invoice, finish_invoice};
 use billing_runtime::{Shutdown, chain};
 use tokio::task::JoinSet;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use crate::clocked::{Clocked, Stopwatch};
 use crate::plan::Job;
@@ -133,7 +135,17 @@ where
         while under_way.len() < parallel && in_a_row < enough && !shutdown.is_requested() {
             let Some(job) = jobs.next() else { break };
             let tools = Arc::clone(tools);
-            under_way.spawn(async move { tools.jobs.of(bill(&tools, job)).await });
+            // A trace of its own, linked to the run's: one of ten thousand accounts would be of no use.
+            let span = tracing::info_span!(parent: None, "bill", otel.name = "bill account", otel.status_code = Empty);
+            span.follows_from(Span::current());
+            let work = async move {
+                let done = tools.jobs.of(bill(&tools, job)).await;
+                if done.failure.is_some() {
+                    Span::current().record("otel.status_code", "ERROR");
+                }
+                done
+            };
+            under_way.spawn(work.instrument(span));
         }
         let Some(ended) = under_way.join_next().await else { break };
         let done = ended.unwrap_or_else(|error| {
@@ -164,11 +176,13 @@ where
     loop {
         if let Some(invoice) = job.unfinished.front() {
             let Tools { store, renderer, documents, clock, terms, .. } = tools;
-            match finish_invoice(store, renderer, documents, clock, terms, *invoice).await {
+            let finish = finish_invoice(store, renderer, documents, clock, terms, *invoice);
+            match finish.instrument(tracing::info_span!("finish_invoice")).await {
                 Ok(Finished::Issued(invoice)) => done.issued.push(invoice),
                 Ok(Finished::Elsewhere) => done.elsewhere += 1,
                 Err(error) => {
-                    tracing::warn!(%invoice, error = chain(&error), "an invoice stays a draft");
+                    let trace_id = billing_runtime::trace_id(&Span::current());
+                    tracing::warn!(%invoice, trace_id, error = chain(&error), "an invoice stays a draft");
                     let (reason, is_retryable) = (chain(&error), error.is_retryable());
                     done.failure = Some(Failure { job, reason, is_retryable });
                     return done;
@@ -177,7 +191,8 @@ where
             job.unfinished.pop_front();
             tools.progress.step();
         } else if let Some(draft) = job.due.front() {
-            match draft_invoice(&tools.store, draft).await {
+            let drafted = draft_invoice(&tools.store, draft).instrument(tracing::info_span!("draft_invoice"));
+            match drafted.await {
                 Ok(Some(invoice)) => job.unfinished.push_back(invoice),
                 Ok(None) => {
                     done.elsewhere += 1;

@@ -12,6 +12,8 @@ use billing_postgres::{DatabaseCredentials, Logins, Postgres};
 use billing_runtime::{Env, Secret, Shutdown, SystemClock, chain};
 use billing_s3::{S3Credentials, S3Documents, S3Keys};
 use billing_typst::TypstRenderer;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 use uuid::Uuid;
 
 use crate::arguments::{Arguments, VerifyArguments};
@@ -32,7 +34,22 @@ const SOME_FAILED: u8 = 2;
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let (log, config) = Config::read(Env::of_process())?;
-    billing_runtime::start_telemetry(log)?;
+    let telemetry = billing_runtime::start_telemetry(log, config.traces.as_ref())?;
+    let span = tracing::info_span!("run", otel.name = "invoice run", otel.status_code = Empty);
+    let ended = run_traced(arguments, config, began).instrument(span.clone()).await;
+    if !matches!(&ended, Ok(RunResult::Ok)) {
+        span.record("otel.status_code", "ERROR");
+    }
+    drop(span);
+    telemetry.stop().await;
+    let code = match ended? {
+        RunResult::Ok => ExitCode::SUCCESS,
+        RunResult::Partial | RunResult::Error => ExitCode::from(SOME_FAILED),
+    };
+    Ok(code)
+}
+
+async fn run_traced(arguments: &Arguments, config: Config, began: Instant) -> anyhow::Result<RunResult> {
     let shutdown = Shutdown::on_signals().context("cannot listen to signals")?;
     let now = SystemClock.now();
     let period = arguments.period.unwrap_or_else(|| Month::of(now).previous());
@@ -56,17 +73,13 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             tracing::warn!(error = chain(&error), "the run's end is not noted");
         }
     }
-    let code = match ended(&result?) {
-        RunResult::Ok => ExitCode::SUCCESS,
-        RunResult::Partial | RunResult::Error => ExitCode::from(SOME_FAILED),
-    };
-    Ok(code)
+    Ok(ended(&result?))
 }
 
 /// Lists what could not be finished.
 pub(crate) async fn parked(as_json: bool) -> anyhow::Result<ExitCode> {
     let (log, config) = Config::read(Env::of_process())?;
-    billing_runtime::start_telemetry(log)?;
+    billing_runtime::start_telemetry(log, None)?;
     let drafts = database(&config).await?.parked().await?;
     parked::print(&drafts, as_json, &mut std::io::stdout().lock())?;
     Ok(ExitCode::SUCCESS)
@@ -75,7 +88,7 @@ pub(crate) async fn parked(as_json: bool) -> anyhow::Result<ExitCode> {
 /// Verifies; an error means that not everything could be looked at.
 pub(crate) async fn verify(arguments: &VerifyArguments) -> anyhow::Result<ExitCode> {
     let (log, config) = Config::read(Env::of_process())?;
-    billing_runtime::start_telemetry(log)?;
+    billing_runtime::start_telemetry(log, None)?;
     let shutdown = Shutdown::on_signals().context("cannot listen to signals")?;
     let (store, documents) = (database(&config).await?, documents(&config).await?);
     let verifier = Arc::new(Verifier { store, documents, progress: Progress::new(arguments.json) });
@@ -179,5 +192,6 @@ async fn consumer(config: &Config) -> anyhow::Result<EventConsumer> {
     };
     let nats = Nats::connect(&config.nats_urls, "billing-invoice-cron", config.trust.client(), read).await?;
     // It only looks: how many would pull, and how much, does not matter.
-    Ok(nats.consumer(ConsumerConfig { stream: STREAM.into(), durable: CONSUMER.into(), workers: 1, batch_size: 1 }))
+    let (stream, durable) = (STREAM.into(), CONSUMER.into());
+    Ok(nats.consumer(ConsumerConfig { stream, durable, workers: 1, batch_size: 1, is_traced: false }))
 }

@@ -77,6 +77,6 @@ async fn a_run_that_cannot_be_made_says_why() {
     ] {
         stage.check(&["--allow-lag"], &[change], sentence, Some(1));
     }
-    stage.check(&["--allow-lag"], &[(password, "test\n")], "", Some(0));
+    stage.check(&["--allow-lag"], &[(password, &format!("{PASSWORD}\n"))], "", Some(0));
     stage.check(&["--allow-lag"], &[("BILLING_S3_BUCKET", "of-nobody")], "the bucket does not exist", Some(0));
 }

@@ -56,7 +56,9 @@ fn cron(db: &TestDatabase, arguments: &[&str], s3_endpoint: &str) -> Output {
         ("BILLING_SELLER_NAME", "Ghasi"),
         ("BILLING_INVOICE_RETRY_MINUTES", "0"),
     ]);
-    command.output().expect("it runs")
+    let output = command.output().expect("it runs");
+    support::keep("invoice-cron", told(&output).as_bytes());
+    output
 }
 
 fn told(output: &Output) -> String {

@@ -3,8 +3,9 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use async_nats::header::HeaderName;
 use async_nats::jetstream::{AckKind, Message};
 use async_nats::{Client, PublishError, Subject};
 use billing_domain::usage::Receipt;
@@ -12,7 +13,12 @@ use billing_domain::use_cases::Delivery;
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
+use tracing::Instrument as _;
+
 use crate::decode::{Names, TENANT_HEADER, decode};
+
+/// W3C trace context.
+const TRACE_HEADER: HeaderName = HeaderName::from_static("traceparent");
 
 /// Well within the time after which a message is delivered again.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
@@ -23,6 +29,7 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Batch {
     client: Client,
     messages: Arc<Messages>,
+    complete_at: Instant,
 }
 
 /// What is needed of the messages in hand, in a few large pieces of memory: there are tens of thousands of them, and as the
@@ -31,8 +38,12 @@ pub struct Batch {
 pub(crate) struct Messages {
     all: Vec<Taken>,
     payloads: Vec<u8>,
-    /// Where acknowledgements go, and tenants of headers.
+    /// Where acknowledgements go, and tenants and traces of headers.
     texts: String,
+    /// Whose publishers trace them; empty unless that is asked for.
+    callers: Vec<Range<usize>>,
+    is_traced: bool,
+    first_at: Option<Instant>,
 }
 
 /// Where a message's pieces are.
@@ -44,10 +55,19 @@ struct Taken {
 }
 
 impl Messages {
+    /// None yet. Whether they are traced by those who published them, is looked for only if it is asked for.
+    pub(crate) fn new(is_traced: bool) -> Self {
+        Self { is_traced, ..Self::default() }
+    }
+
     /// Takes a message in; false when it does not come from a stream.
     pub(crate) fn take(&mut self, message: &Message) -> bool {
         let (Some(receipt), Some(reply)) = (receipt(message), &message.reply) else { return false };
         let tenant = message.headers.as_ref().and_then(|headers| headers.get(TENANT_HEADER));
+        if self.is_traced {
+            self.keep_caller(message);
+        }
+        self.first_at.get_or_insert_with(Instant::now);
         let reply = self.keep(reply.as_str());
         let tenant = tenant.map(|tenant| self.keep(tenant.as_str()));
         let start = self.payloads.len();
@@ -60,6 +80,18 @@ impl Messages {
         let start = self.texts.len();
         self.texts.push_str(text);
         start..self.texts.len()
+    }
+
+    /// Most messages are not recorded by their publisher, which the last digit says; nobody is told of those.
+    fn keep_caller(&mut self, message: &Message) {
+        let caller = message.headers.as_ref().and_then(|headers| headers.get(TRACE_HEADER));
+        let is_sampled = |caller: &str| {
+            matches!(caller.as_bytes().last(), Some(b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f'))
+        };
+        if let Some(caller) = caller.map(|caller| caller.as_str()).filter(|caller| is_sampled(caller)) {
+            let caller = self.keep(caller);
+            self.callers.push(caller);
+        }
     }
 
     /// How many there are.
@@ -95,7 +127,7 @@ impl Drop for KeepAlive {
 
 impl Batch {
     pub(crate) fn new(client: Client, messages: Messages) -> Self {
-        Self { client, messages: Arc::new(messages) }
+        Self { client, messages: Arc::new(messages), complete_at: Instant::now() }
     }
 
     /// How many messages it has.
@@ -117,6 +149,17 @@ impl Batch {
         self.messages.all.iter().map(|taken| self.messages.delivery(taken, &mut names)).collect()
     }
 
+    /// The `traceparent` of those messages whose publisher records its trace, if the consumer looks for them.
+    pub fn callers(&self) -> impl Iterator<Item = &str> {
+        self.messages.callers.iter().map(|caller| &self.messages.texts[caller.clone()])
+    }
+
+    /// When the first message came, and when the batch was complete.
+    #[must_use]
+    pub fn pulled(&self) -> (Instant, Instant) {
+        (self.messages.first_at.unwrap_or(self.complete_at), self.complete_at)
+    }
+
     /// Tells the stream, from time to time, that the messages are being worked on.
     #[must_use]
     pub fn keep_alive(&self) -> KeepAlive {
@@ -135,12 +178,12 @@ impl Batch {
 
     /// Acknowledges every message: only after they are recorded.
     pub async fn ack(self) {
-        self.answer(AckKind::Ack).await;
+        self.answer(AckKind::Ack).instrument(tracing::info_span!("ack", otel.kind = "client")).await;
     }
 
     /// Gives every message back, to be delivered to another worker at once.
     pub async fn give_back(self) {
-        self.answer(AckKind::Nak(None)).await;
+        self.answer(AckKind::Nak(None)).instrument(tracing::info_span!("give back", otel.kind = "client")).await;
     }
 
     async fn answer(self, kind: AckKind) {

@@ -16,6 +16,8 @@ use crate::puller::Puller;
 
 /// The stream that the gateway publishes chargeable messages on.
 pub const STREAM: &str = "BILLING_EVENTS";
+/// What it takes in.
+pub const SUBJECT: &str = "billing.events";
 /// The service's durable consumer on it.
 pub const CONSUMER: &str = "billing-consumer";
 
@@ -38,6 +40,8 @@ pub struct ConsumerConfig {
     pub workers: usize,
     /// Messages that a worker takes at most at a time.
     pub batch_size: usize,
+    /// Whether messages are traced: whose publishers do is then kept of them.
+    pub is_traced: bool,
 }
 
 /// How far the consumer is behind, over all pods.
@@ -80,7 +84,7 @@ impl EventConsumer {
     pub async fn open(&self) -> Result<Puller, NatsError> {
         let open = async {
             let consumer = self.set_up().await?;
-            Puller::begin(self.context.clone(), consumer, self.config.batch_size).await
+            Puller::begin(self.context.clone(), consumer, self.config.clone()).await
         };
         tokio::time::timeout(OPEN_TIMEOUT, open).await.map_err(|_| NatsError::TimedOut("set up the consumer"))?
     }

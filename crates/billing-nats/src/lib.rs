@@ -17,7 +17,7 @@ mod watermark;
 
 pub use batch::{Batch, KeepAlive};
 pub use connect::{BoxError, Nats};
-pub use consumer::{CONSUMER, ConsumerConfig, EventConsumer, Lag, STREAM};
+pub use consumer::{CONSUMER, ConsumerConfig, EventConsumer, Lag, STREAM, SUBJECT};
 pub use decode::decode_stored;
 pub use error::NatsError;
 pub use publisher::{INVOICE_STREAM, INVOICE_SUBJECTS, InvoicePublisher, OutboxMessage};

@@ -11,6 +11,7 @@ use async_nats::{StatusCode, Subject, Subscriber};
 use futures::StreamExt as _;
 
 use crate::batch::{Batch, Messages};
+use crate::consumer::ConsumerConfig;
 use crate::error::NatsError;
 
 /// How long a request waits on the server for the first message.
@@ -36,6 +37,7 @@ pub struct Puller {
     inbox: String,
     subscriber: Subscriber,
     batch_size: usize,
+    is_traced: bool,
     requests: u64,
     /// The last request, as long as the server may still serve it.
     open: Option<Subject>,
@@ -55,7 +57,7 @@ impl Puller {
     pub(crate) async fn begin(
         context: Context,
         consumer: Consumer<pull::Config>,
-        batch_size: usize,
+        ConsumerConfig { batch_size, is_traced, .. }: ConsumerConfig,
     ) -> Result<Self, NatsError> {
         let client = context.client();
         let inbox = client.new_inbox();
@@ -67,9 +69,10 @@ impl Puller {
             inbox,
             subscriber,
             batch_size,
+            is_traced,
             requests: 0,
             open: None,
-            in_hand: Messages::default(),
+            in_hand: Messages::new(is_traced),
             last_message,
         })
     }
@@ -102,7 +105,8 @@ impl Puller {
             // With messages in hand a failure can wait: the next request will meet it again.
             let _unserved = self.request(linger).await;
         }
-        Ok(Batch::new(self.context.client(), std::mem::take(&mut self.in_hand)))
+        let messages = std::mem::replace(&mut self.in_hand, Messages::new(self.is_traced));
+        Ok(Batch::new(self.context.client(), messages))
     }
 
     /// Ends the request and gives back what is in hand, so that another worker has it at once. A request that was given up

@@ -11,6 +11,8 @@ use diesel::sql_types::Text;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use crate::Postgres;
 use crate::columns::Inconsistent;
@@ -141,7 +143,7 @@ impl Postgres {
     }
 
     async fn run_on_primary<T: Transaction>(&self, work: &T) -> Result<T::Output, Ended> {
-        let ended = run(&self.primary, work).await;
+        let ended = run(&self.primary, "primary", work).await;
         self.note(&ended);
         ended
     }
@@ -161,7 +163,7 @@ impl Postgres {
     /// data.
     pub(crate) async fn read_dated<T: Transaction>(&self, work: &T) -> Result<(T::Output, Option<Timestamp>), Ended> {
         if let (Some(replica), Some(complete)) = (&self.replica, self.freshness.complete_until(self.seen)) {
-            match run(replica, work).await {
+            match run(replica, "replica", work).await {
                 // What is too much for the replica is too much for the primary, which has better to do.
                 Err(Ended::Failed(error)) if !is_too_slow(&error) => {}
                 ended => return ended.map(|output| (output, Some(complete))),
@@ -171,24 +173,53 @@ impl Postgres {
     }
 }
 
-async fn run<T: Transaction>(pool: &Pool<Door>, work: &T) -> Result<T::Output, Ended> {
+async fn run<T: Transaction>(pool: &Pool<Door>, server: &'static str, work: &T) -> Result<T::Output, Ended> {
     let mut attempts = Attempts::new(T::NAME, T::READ_ONLY);
-    loop {
-        match attempts.measure(attempt_once(pool, work)).await {
-            Ok(output) => return Ok(output),
-            Err(failure) => attempts.wait_after(failure).await?,
+    let until_done = async {
+        loop {
+            match attempts.measure(attempt_once(pool, work)).await {
+                Ok(output) => return Ok(output),
+                Err(failure) => attempts.wait_after(failure).await?,
+            }
         }
-    }
+    };
+    traced(T::NAME, server, until_done).await
 }
 
 async fn run_in_session<T: SessionTransaction>(sessions: &Sessions, work: &T) -> Result<T::Output, Ended> {
     let mut attempts = Attempts::new(T::NAME, false);
-    loop {
-        match attempts.measure(attempt_in_session(sessions, work, attempts.number)).await {
-            Ok(output) => return Ok(output),
-            Err(failure) => attempts.wait_after(failure).await?,
+    let until_done = async {
+        loop {
+            match attempts.measure(attempt_in_session(sessions, work, attempts.number)).await {
+                Ok(output) => return Ok(output),
+                Err(failure) => attempts.wait_after(failure).await?,
+            }
         }
+    };
+    traced(T::NAME, "primary", until_done).await
+}
+
+/// The transaction as a part of whatever trace it is made for: its name, never what is in it.
+async fn traced<O>(
+    name: &'static str,
+    server: &'static str,
+    work: impl Future<Output = Result<O, Ended>>,
+) -> Result<O, Ended> {
+    let span = tracing::info_span!(
+        "transaction",
+        otel.name = name,
+        otel.kind = "client",
+        otel.status_code = Empty,
+        db.system.name = "postgresql",
+        db.operation.name = name,
+        billing.server = server,
+        billing.attempts = Empty,
+    );
+    let ended = work.instrument(span.clone()).await;
+    if matches!(ended, Err(Ended::Failed(_))) {
+        span.record("otel.status_code", "ERROR");
     }
+    ended
 }
 
 /// Attempts of one transaction: counted, and made again only when that can help.
@@ -230,6 +261,7 @@ impl Attempts {
             return Err(Ended::Failed(PortError { operation: name, retryable: can_pass, source: failure.into() }));
         }
         self.number += 1;
+        Span::current().record("billing.attempts", self.number);
         if let Failure::Contested(why) = failure {
             tracing::debug!(op = name, attempt, why, "a transaction is made again");
             return Ok(());

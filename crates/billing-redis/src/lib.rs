@@ -16,6 +16,8 @@ use fred::interfaces::KeysInterface as _;
 use fred::types::Expiration;
 use rustls::ClientConfig;
 use sha2::{Digest as _, Sha256};
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 pub use client::RedisUrlError;
 pub use snapshot::SnapshotError;
@@ -64,7 +66,7 @@ impl PriceBookCache for RedisCache {
     async fn fetch(&self, version: i64, sha256: [u8; 32]) -> Result<Option<PriceBook>, PortError> {
         // A range, so that no value, however large, is read beyond the limit. A missing key is an empty range.
         let read = self.client.getrange::<Bytes, _>(self.key(version), 0, SNAPSHOT_BYTES_MAX);
-        let bytes = bounded(read).await.map_err(|error| failed("fetch", error))?;
+        let bytes = bounded("fetch", read).await.map_err(|error| failed("fetch", error))?;
         if bytes.is_empty() {
             return Ok(None);
         }
@@ -88,14 +90,30 @@ impl PriceBookCache for RedisCache {
         let value = Bytes::copy_from_slice(&snapshot.bytes);
         let expiry = Some(Expiration::EX(TTL_SECONDS));
         let write = self.client.set::<(), _, _>(self.key(snapshot.version), value, expiry, None, false);
-        bounded(write).await.map_err(|error| failed("publish", error))
+        bounded("publish", write).await.map_err(|error| failed("publish", error))
     }
 }
 
 /// The client bounds its commands too, but not the way of a command into its queue.
-async fn bounded<T>(command: impl Future<Output = Result<T, fred::error::Error>>) -> Result<T, fred::error::Error> {
+async fn bounded<T>(
+    op: &'static str,
+    command: impl Future<Output = Result<T, fred::error::Error>>,
+) -> Result<T, fred::error::Error> {
+    let span = tracing::info_span!(
+        "command",
+        otel.name = format!("redis {op}"),
+        otel.kind = "client",
+        otel.status_code = Empty,
+        db.system.name = "redis",
+        db.operation.name = op,
+    );
     let timed_out = |_| fred::error::Error::new(fred::error::ErrorKind::Timeout, "no answer in time");
-    tokio::time::timeout(COMMAND_TIMEOUT, command).await.map_err(timed_out)?
+    let done = tokio::time::timeout(COMMAND_TIMEOUT, command).instrument(span.clone()).await.map_err(timed_out);
+    let done = done.and_then(|answered| answered);
+    if done.is_err() {
+        span.record("otel.status_code", "ERROR");
+    }
+    done
 }
 
 fn failed(op: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> PortError {

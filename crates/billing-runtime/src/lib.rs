@@ -1,4 +1,4 @@
-//! What every binary needs and no business noun: environment, credentials, logs, metrics, health, shutdown, the clock.
+//! What every binary needs and no business noun: environment, credentials, logs, traces, metrics, health, shutdown, the clock.
 //!
 //! Nothing here knows what billing is; what a variable means is decided by the binary that reads it.
 
@@ -14,6 +14,7 @@ mod run;
 mod secret;
 mod shutdown;
 mod telemetry;
+mod traces;
 mod trust;
 
 pub use backoff::Backoff;
@@ -27,5 +28,6 @@ pub use metrics_server::{Histogram, MetricsError, serve_metrics};
 pub use run::run;
 pub use secret::{Secret, SecretError};
 pub use shutdown::{Shutdown, ShutdownTrigger};
-pub use telemetry::{LogFilter, TelemetryError, start_telemetry};
+pub use telemetry::{LogFilter, Telemetry, TelemetryError, start_telemetry};
+pub use traces::{BatchTrace, MessageTracer, Taken, TraceConfig, TraceParent, continue_trace, trace_id};
 pub use trust::Trust;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
 
 use crate::listen::{ListenError, listen};
+use crate::traces;
 
 /// For histograms that nobody named, so that none becomes a summary, which cannot be added up over pods. Seconds.
 const DEFAULT_BOUNDS: &[f64] = &[0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -42,6 +43,7 @@ pub fn serve_metrics(addr: SocketAddr, histograms: &[Histogram]) -> Result<(), M
     }
     let (recorder, server) = builder.build()?;
     metrics::set_global_recorder(recorder).map_err(BuildError::from)?;
+    traces::register_metrics();
     tokio::spawn(async move {
         if server.await.is_err() {
             tracing::error!("the metrics server has ended");

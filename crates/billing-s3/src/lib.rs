@@ -24,6 +24,8 @@ use object_store::{
     PutPayload, RetryConfig,
 };
 use sha2::{Digest, Sha256};
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 pub use address::Addressing;
 pub use keys::{S3Credentials, S3Keys};
@@ -149,10 +151,8 @@ impl S3Documents {
             if is_same { PutOutcome::Stored } else { PutOutcome::OtherObject }
         }))
     }
-}
 
-impl DocumentStore for S3Documents {
-    async fn put(&self, key: &str, document: &RenderedDocument) -> Result<PutOutcome, PortError> {
+    async fn put_once(&self, key: &str, document: &RenderedDocument) -> Result<PutOutcome, PortError> {
         let path = Path::from(key);
         // Some stores ignore If-None-Match: look first. Two runs that both see nothing write the same bytes.
         if let Some(outcome) = self.compare(&path, document.sha256).await.map_err(failed("put_document"))? {
@@ -174,10 +174,16 @@ impl DocumentStore for S3Documents {
             Ok(None) | Err(_) => Err(failed("put_document")(error)),
         }
     }
+}
+
+impl DocumentStore for S3Documents {
+    async fn put(&self, key: &str, document: &RenderedDocument) -> Result<PutOutcome, PortError> {
+        traced("put_document", self.put_once(key, document)).await
+    }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, PortError> {
-        let bytes = self.fetch(&Path::from(key)).await.map_err(failed("get_document"))?;
-        Ok(bytes.map(Vec::from))
+        let get = async { self.fetch(&Path::from(key)).await.map_err(failed("get_document")) };
+        Ok(traced("get_document", get).await?.map(Vec::from))
     }
 
     async fn presign(&self, key: &str, now: Timestamp) -> Result<(String, Timestamp), PortError> {
@@ -186,6 +192,23 @@ impl DocumentStore for S3Documents {
         let lifetime = SignedDuration::try_from(URL_LIFETIME).unwrap_or(SignedDuration::ZERO);
         Ok((url.into(), now.checked_add(lifetime).unwrap_or(now)))
     }
+}
+
+/// The call as a part of whatever trace it is made for. Keys name accounts: they stay out of it.
+async fn traced<T>(operation: &'static str, call: impl Future<Output = Result<T, PortError>>) -> Result<T, PortError> {
+    let span = tracing::info_span!(
+        "call",
+        otel.name = format!("s3 {operation}"),
+        otel.kind = "client",
+        otel.status_code = Empty,
+        rpc.system = "s3",
+        rpc.method = operation,
+    );
+    let done = call.instrument(span.clone()).await;
+    if done.is_err() {
+        span.record("otel.status_code", "ERROR");
+    }
+    done
 }
 
 /// What the library says of a failure can hold whole URLs with signatures: only its kind is kept.

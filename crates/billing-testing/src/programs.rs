@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// What must appear in nothing that a program says.
-pub const CANARY: &str = "canary-5ecret";
+pub const CANARY: &str = "canary-of-the-start-5ecret";
 
 /// How a program ended, or that it still ran, and everything that it said.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use billing_domain::invoicing::{self, DocumentKind, InvoiceDocument as Billed};
 use billing_domain::ports::{InvoiceRenderer, PortError, RenderedDocument};
 use billing_domain::pricing::OperatorMatch;
 use sha2::{Digest, Sha256};
+use tracing::Instrument as _;
 
 use crate::renderer::check_lines;
 use crate::{
@@ -40,7 +41,7 @@ impl TypstRenderer {
             let sha256 = Sha256::digest(&bytes).into();
             Ok(RenderedDocument { bytes, sha256 })
         });
-        match rendered.await {
+        match rendered.instrument(tracing::info_span!("render_invoice")).await {
             Ok(rendered) => rendered.map_err(|error: RenderError| PortError::permanent(OPERATION, error)),
             Err(panicked) => Err(PortError::permanent(OPERATION, panicked)),
         }

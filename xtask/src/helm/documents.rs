@@ -34,7 +34,8 @@ fn words(text: &str, prefix: &str, part: impl Fn(char) -> bool) -> BTreeSet<Stri
 }
 
 fn variables(text: &str) -> BTreeSet<String> {
-    let all = words(text, "BILLING_", |c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+    let is_part = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let all = ["BILLING_", "OTEL_"].into_iter().flat_map(|prefix| words(text, prefix, is_part));
     let is_one = |name: &String| {
         !name.ends_with('_') && !name.starts_with("BILLING_TEST_") && !name.starts_with("BILLING_SECRET")
     };
@@ -49,7 +50,12 @@ fn code(path: &Path) -> String {
 
 #[test]
 fn every_variable_that_is_read_is_described_and_may_be_given_to_the_chart() {
-    let files = ["bin/api/src/config.rs", "bin/ingest/src/config.rs", "bin/invoice-cron/src/config.rs"];
+    let files = [
+        "bin/api/src/config.rs",
+        "bin/ingest/src/config.rs",
+        "bin/invoice-cron/src/config.rs",
+        "crates/billing-runtime/src/traces/mod.rs",
+    ];
     let read: BTreeSet<_> = files.iter().flat_map(|file| variables(&code(&tree::root().join(file)))).collect();
     let documented = variables(&operations());
     assert_eq!(read.difference(&documented).collect::<Vec<_>>(), Vec::<&String>::new(), "not in OPERATIONS.md");

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::process::Process;
+use crate::canary::secret;
 
 /// Names of all ports of a stack. A process may listen on its own name's port and on those that begin with it.
 const PORTS: [&str; 21] = [
@@ -77,15 +78,14 @@ pub(crate) struct Secrets {
 impl State {
     /// A new memory with free ports.
     pub(crate) fn new(postgres_home: PathBuf) -> Result<Self> {
-        let secret = || Uuid::new_v4().simple().to_string();
         let secrets = Secrets {
-            superuser: secret(),
-            owner: secret(),
-            api: secret(),
-            worker: secret(),
-            vault_token: secret(),
-            s3_access_key: format!("AK{}", &secret()[..18].to_uppercase()),
-            s3_secret_key: secret(),
+            superuser: secret("database-superuser"),
+            owner: secret("database-owner"),
+            api: secret("database-api"),
+            worker: secret("database-worker"),
+            vault_token: secret("vault-token"),
+            s3_access_key: format!("AK{}", &Uuid::new_v4().simple().to_string()[..18].to_uppercase()),
+            s3_secret_key: secret("s3-secret-key"),
         };
         Ok(Self { complete: false, ports: free_ports()?, secrets, postgres_home, processes: BTreeMap::new() })
     }

@@ -17,6 +17,8 @@ use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data};
 use actix_web::{Error, HttpMessage as _, HttpRequest};
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use crate::http::answer::LEFT_OUT;
 use crate::http::consistency::CONSISTENCY_NAME;
@@ -42,10 +44,11 @@ pub(super) async fn watch<S: Store>(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse, Error> {
     let begun = Instant::now();
-    let trace = Trace::of(request.headers());
+    let span = span_of(&request);
+    let trace = Trace::of(request.headers(), &span);
     request.extensions_mut().insert(trace.clone());
     let mut response = match admit(&services, &request) {
-        Ok(turn) => held(next.call(request).await?.map_into_boxed_body(), turn),
+        Ok(turn) => held(next.call(request).instrument(span.clone()).await?.map_into_boxed_body(), turn),
         Err(kind) => request.into_response(Problem::from(kind).into_response(&trace)),
     };
     if response.status().is_client_error() && !is_problem(&response) {
@@ -61,6 +64,10 @@ pub(super) async fn watch<S: Store>(
     let route = response.request().match_pattern().unwrap_or_else(|| "unknown".into());
     let method = method_label(response.request().method());
     let status = response.status().as_u16();
+    span.record("http.response.status_code", status);
+    if response.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
     if !route.starts_with("/health/") {
         let (trace_id, request_id) = (trace.trace_id, trace.request_id);
         tracing::info!(trace_id, request_id, method, route, status, seconds, "answered");
@@ -69,10 +76,27 @@ pub(super) async fn watch<S: Store>(
     Ok(response)
 }
 
+/// The request's part of a trace, if there are traces. Who asks whether the process is well leaves none.
+fn span_of(request: &ServiceRequest) -> Span {
+    if request.path().starts_with("/health/") {
+        return Span::none();
+    }
+    let method = method_label(request.method());
+    tracing::info_span!(
+        "request",
+        otel.name = request.match_pattern().map_or_else(|| method.to_owned(), |route| format!("{method} {route}")),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = method,
+        http.route = request.match_pattern(),
+        http.response.status_code = Empty,
+    )
+}
+
 /// The trace that [`watch`] gave the request.
 pub(super) fn trace_of(request: &HttpRequest) -> Trace {
     let known = request.extensions().get::<Trace>().cloned();
-    known.unwrap_or_else(|| Trace::of(request.headers()))
+    known.unwrap_or_else(|| Trace::of(request.headers(), &Span::none()))
 }
 
 /// What pages of other origins may do: whatever the token that they have lets them. They need no cookies, so none are taken.

@@ -17,7 +17,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::support::{PASSWORD, TestDatabase};
+use super::support::{self, PASSWORD, TestDatabase};
 
 const ISSUER: &str = "https://issuer.test";
 const AUDIENCE: &str = "billing";
@@ -173,6 +173,7 @@ pub(crate) async fn read(response: Response) -> (u16, Value) {
 impl Drop for Service {
     fn drop(&mut self) {
         let _ended = self.process.kill().and_then(|()| self.process.wait());
+        support::keep("api", &std::fs::read(self.folder.join("log")).unwrap_or_default());
         let _gone = std::fs::remove_dir_all(&self.folder);
     }
 }

@@ -30,7 +30,7 @@ struct Session {
 /// Runs one command.
 pub(crate) async fn run(arguments: &Arguments, command: &Command) -> anyhow::Result<ExitCode> {
     let (log, config) = CommandConfig::read(Env::of_process())?;
-    start_telemetry(log)?;
+    start_telemetry(log, None)?;
     let login = config.credentials.obtain("database-worker", LOGIN_FIELDS, login).await?;
     let logins = Logins::following(login.current, login.refused);
     let action = AdminAction {

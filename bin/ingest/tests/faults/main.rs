@@ -15,6 +15,9 @@ mod support;
 #[path = "../../../../crates/billing-vault/tests/support/mod.rs"]
 mod vault;
 
+#[path = "../../../../crates/billing-runtime/tests/collector/mod.rs"]
+mod collector;
+
 mod checker;
 mod journal;
 mod pod;
@@ -36,3 +39,4 @@ mod operator;
 mod poison;
 mod prices;
 mod relay;
+mod traces;

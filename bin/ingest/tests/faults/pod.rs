@@ -7,8 +7,7 @@ use rustix::process::Signal;
 
 use crate::process::{Process, free_port, get, until};
 use crate::stage::Stage;
-
-const PASSWORD: &str = "test";
+use crate::support;
 
 /// What a pod is told; what is not said is as on the stage.
 #[derive(Clone, Default)]
@@ -19,6 +18,8 @@ pub(crate) struct Pod {
     batch_size: Option<u32>,
     credentials: Vec<(&'static str, String)>,
     more: Vec<(&'static str, String)>,
+    /// The collector, and the ratio.
+    traces: Option<(String, &'static str)>,
 }
 
 impl Pod {
@@ -39,6 +40,11 @@ impl Pod {
 
     pub(crate) fn batch(mut self, size: u32) -> Self {
         self.batch_size = Some(size);
+        self
+    }
+
+    pub(crate) fn traces_to(mut self, endpoint: &str, ratio: &'static str) -> Self {
+        self.traces = Some((endpoint.to_owned(), ratio));
         self
     }
 
@@ -83,11 +89,16 @@ impl Pod {
         ]);
         if self.credentials.is_empty() {
             command.env("BILLING_SECRET_DATABASE_WORKER_USERNAME", "billing_test_worker");
-            command.env("BILLING_SECRET_DATABASE_WORKER_PASSWORD", PASSWORD);
+            command.env("BILLING_SECRET_DATABASE_WORKER_PASSWORD", support::PASSWORD);
+        }
+        if let Some((endpoint, ratio)) = self.traces {
+            command.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint).env("OTEL_TRACES_SAMPLER_ARG", ratio);
         }
         command.envs(self.credentials).envs(self.more);
-        let log = stage.folder.path().join(format!("ingest-{health_port}.log"));
-        RunningPod { process: Process::start(command, &log), log, health_port, metrics_port }
+        let file = |kind: &str| stage.folder.path().join(format!("ingest-{kind}-{health_port}.log"));
+        let log = file("pod");
+        let process = Process::start(command, &log);
+        RunningPod { process, log, health_port, metrics_port, metrics_page: file("metrics") }
     }
 }
 
@@ -96,6 +107,7 @@ pub(crate) struct RunningPod {
     log: PathBuf,
     health_port: u16,
     metrics_port: u16,
+    metrics_page: PathBuf,
 }
 
 impl RunningPod {
@@ -124,6 +136,7 @@ impl RunningPod {
     /// One number of `/metrics`, by the series' whole name; `None` when nobody answers.
     pub(crate) async fn metric(&self, series: &str) -> Option<u64> {
         let (_, text) = get(self.metrics_port, "/metrics").await?;
+        std::fs::write(&self.metrics_page, &text).unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
         line.trim().parse().ok()
     }

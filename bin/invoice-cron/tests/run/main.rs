@@ -10,12 +10,16 @@
 #[path = "../../../../crates/billing-postgres/tests/support/mod.rs"]
 mod support;
 
+#[path = "../../../../crates/billing-runtime/tests/collector/mod.rs"]
+mod collector;
+
 mod books;
 mod liar;
 
 mod crowd;
 mod lies;
 mod months;
+mod traces;
 
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -85,7 +89,9 @@ async fn run(db: &TestDatabase, arguments: &[&str]) -> Output {
 async fn end(command: Command) -> Output {
     let mut command = tokio::process::Command::from(command);
     let ended = tokio::time::timeout(RUN_MAX, command.kill_on_drop(true).output()).await;
-    ended.expect("the run ends in bounded time").expect("it starts")
+    let output = ended.expect("the run ends in bounded time").expect("it starts");
+    support::keep("invoice-cron", told(&output).as_bytes());
+    output
 }
 
 fn spawn(db: &TestDatabase, arguments: &[&str]) -> Child {

@@ -22,7 +22,8 @@ use jiff::Timestamp;
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
-pub(crate) const PASSWORD: &str = "test";
+/// Recognised wherever it turns up: `cargo xtask test` looks for it.
+pub(crate) const PASSWORD: &str = "canary-of-the-database-of-a-test";
 static SEQUENCE: AtomicU64 = AtomicU64::new(1);
 
 pub(crate) struct TestDatabase {
@@ -31,6 +32,14 @@ pub(crate) struct TestDatabase {
     pub(crate) owner: Client,
     pub(crate) url: String,
     pub(crate) owner_credentials: DatabaseCredentials,
+}
+
+/// Keeps what a program of ours has said, for `cargo xtask test` to look through for secrets.
+pub(crate) fn keep(program: &str, said: &[u8]) {
+    if let Some(folder) = std::env::var_os("BILLING_TEST_LOGS") {
+        let file = std::path::Path::new(&folder).join(format!("{program}-{}.log", Uuid::new_v4().simple()));
+        std::fs::write(file, said).expect("a log is kept");
+    }
 }
 
 fn server() -> tokio_postgres::Config {
@@ -53,7 +62,7 @@ const ROLES: &str = "DO $$ DECLARE r text; BEGIN
             EXECUTE format('CREATE ROLE %I NOLOGIN', 'billing_' || r);
         END IF;
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'billing_test_' || r) THEN
-            EXECUTE format('CREATE ROLE %I LOGIN PASSWORD ''test'' IN ROLE %I', 'billing_test_' || r, 'billing_' || r);
+            EXECUTE format('CREATE ROLE %I LOGIN PASSWORD %L IN ROLE %I', 'billing_test_' || r, 'canary-of-the-database-of-a-test', 'billing_' || r);
         END IF;
     END LOOP;
 END $$";

@@ -10,6 +10,7 @@ use billing_domain::ports::DocumentStore as _;
 use billing_domain::use_cases::issue_credit_note;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use tracing::{Instrument as _, info_span};
 use utoipa::ToSchema;
 
 use super::find;
@@ -85,7 +86,10 @@ impl Document {
     async fn of_credit_note<S: Store>(call: &Call<S>, invoice: Invoice) -> Result<Self, Problem> {
         let (documents, renderer) = (call.services.documents.clone(), call.services.renderer.clone());
         let (id, now) = (invoice.id, call.now);
-        let issue = async move |store: S| issue_credit_note(&store, &renderer, &documents, &invoice, now).await;
+        let issue = async move |store: S| {
+            let issue = issue_credit_note(&store, &renderer, &documents, &invoice, now);
+            issue.instrument(info_span!("issue_credit_note")).await
+        };
         let note = call.services.run(issue).await?.ok_or(Kind::NotFound)?;
         let sha256 = note.pdf_sha256.ok_or(Kind::Internal)?;
         Ok(Self { invoice: id, number: note.number.to_string(), key: note.object_key, sha256 })

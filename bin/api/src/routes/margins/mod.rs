@@ -7,6 +7,7 @@ mod view;
 
 use actix_web::HttpResponse;
 use billing_domain::use_cases::query_margins;
+use tracing::{Instrument as _, info_span};
 
 use crate::http::problem::Problem;
 use crate::http::{answer, csv};
@@ -22,7 +23,9 @@ pub(crate) async fn list<S: Store>(call: Call<S>) -> Result<HttpResponse, Proble
     let as_csv = csv::is_preferred(&call.request);
     let (question, place) = question::read(&call, as_csv)?;
     let (after, limit) = (place.after.clone(), place.limit);
-    let read = async move |store: S| query_margins(&store, &question, after.as_ref(), limit).await;
+    let read = async move |store: S| {
+        query_margins(&store, &question, after.as_ref(), limit).instrument(info_span!("query_margins")).await
+    };
     let page = call.services.run(read).await?;
     call.note_read(None, "margins").await?;
     if as_csv {

@@ -7,6 +7,7 @@ mod view;
 
 use actix_web::HttpResponse;
 use billing_domain::use_cases::{QueryError, query_usage};
+use tracing::{Instrument as _, info_span};
 
 use crate::http::problem::{FieldError, Kind, Place, Problem};
 use crate::http::{answer, csv};
@@ -20,7 +21,8 @@ use view::UsageView;
 pub(crate) async fn show<S: Store>(call: Call<S>) -> Result<HttpResponse, Problem> {
     let question = question::read(&call)?;
     let is_own = call.caller.account == Some(question.account);
-    let report = call.services.run(async move |store: S| query_usage(&store, &question).await).await?;
+    let query = async move |store: S| query_usage(&store, &question).instrument(info_span!("query_usage")).await;
+    let report = call.services.run(query).await?;
     if !report.is_known && !is_own {
         return Err(Kind::NotFound.into());
     }
