@@ -101,7 +101,7 @@ async fn what_has_not_changed_is_not_sent_again_although_time_passes() {
     let service = Service::start(&db).await;
     let staff = service.staff();
     let used = format!("/v1/billing/usage?from=2026-10-01&to=2026-10-31&accountId={}", account(1));
-    let proof = format!("/v1/billing/invoices/{}/proof", invoice.id);
+    let proof = format!("/v1/billing/invoices/{}/proof", invoice);
     let ask = async |path: &str, seen: &str| {
         let ask = service.request(Method::GET, &staff, path).header("If-None-Match", seen);
         let answer = ask.send().await.unwrap();

@@ -31,7 +31,11 @@ pub(super) async fn run(tools: &ConformanceTools, seed: &Seed, seconds: u32, num
     let place = folder().join("schemathesis");
     std::fs::create_dir_all(&place).with_context(|| format!("cannot create {}", place.display()))?;
     let config = tree::root().join("xtask/conformance").join(CONFIG);
-    std::fs::copy(&config, place.join(CONFIG)).with_context(|| format!("cannot copy {}", config.display()))?;
+    let config = std::fs::read_to_string(&config).with_context(|| format!("cannot read {}", config.display()))?;
+    // Numbers have no place in a file of words.
+    let numbers = seed.ids.quarantined.join(", ");
+    let config = format!("{config}\n[dictionaries.quarantined]\nvalues = [{numbers}]\n");
+    std::fs::write(place.join(CONFIG), config).context("cannot write the settings")?;
     write_ids(&place, &seed.ids)?;
     let mut conforms = true;
     for asker in [
@@ -88,11 +92,11 @@ fn write_ids(place: &Path, ids: &Ids) -> Result<()> {
         ("costs", &ids.costs),
         ("accounts", &ids.accounts),
         ("messages", &ids.messages),
-        ("quarantined", &ids.quarantined),
     ] {
         ensure!(!ids.is_empty(), "there are no {name} to ask for");
         let file = place.join(format!("{name}.txt"));
-        std::fs::write(&file, ids.join("\n") + "\n").with_context(|| format!("cannot write {}", file.display()))?;
+        let quoted: String = ids.iter().map(|id| format!("\"{id}\"\n")).collect();
+        std::fs::write(&file, quoted).with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(())
 }

@@ -138,6 +138,8 @@ pub(crate) async fn furnish(stack: &Stack, dir: PathBuf, messages: u64, accounts
 
 async fn set(screen: Screen, world: Arc<World>, stack: &Stack, dir: PathBuf) -> Result<Stage> {
     let service = stack.info.service.clone().context("the stack has no service")?;
+    let documents = tree::root().join("target/demo");
+    std::fs::create_dir_all(&documents).with_context(|| format!("cannot create {}", documents.display()))?;
     Ok(Stage {
         screen,
         world,
@@ -146,7 +148,7 @@ async fn set(screen: Screen, world: Arc<World>, stack: &Stack, dir: PathBuf) -> 
         database: Database::connect(&stack.info.database_url).await?,
         stack: dir,
         binaries: tree::binaries(&tree::root())?,
-        documents: tree::root().join("target/demo"),
+        documents,
         price_ids: Vec::new(),
         model: Model::default(),
         open: Model::default(),
