@@ -14,13 +14,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use billing_domain::InvoiceId;
-use billing_domain::ports::{DocumentStore, DraftOutcome, InvoiceStore, PutOutcome, RenderedDocument};
+use billing_domain::ports::{DocumentStore, PutOutcome, RenderedDocument};
 use reqwest::Method;
 use serde_json::{Value, json};
 use service::issued::{EXPORTING, draft, issue, multiply_usage, pdf, until_no_export, use_in, world};
 use service::{Service, documents, read, s3_variable};
 use sha2::{Digest, Sha256};
-use support::{PASSWORD, TestDatabase, account, now, tenant, usage};
+use support::{PASSWORD, TestDatabase, account, tenant};
 use uuid::Uuid;
 
 const LIST: &str = "/v1/billing/invoices";

@@ -10,13 +10,17 @@ mod world;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use rand::Rng as _;
 
+use crate::bench::ingest::meter;
 use crate::signals::unless_interrupted;
 use crate::stack::{self, Options, Purpose, Stack};
 use crate::{setup, tree};
 use world::Seed;
+
+/// What the api may have resident once it has rendered a credit note.
+const PEAK_MIB_MAX: u64 = 192;
 
 /// How long, and with what luck.
 #[derive(clap::Args)]
@@ -52,7 +56,10 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode> {
         let performed = client::perform(&tools, &seed).await?;
         let number = args.seed.unwrap_or_else(|| rand::rng().random());
         let conforms = fuzz::run(&tools, &seed, args.seconds, number).await?;
-        Ok(performed && conforms)
+        let pid = stack.info.pids.get("api").copied().context("the stack has no api")?;
+        let peak_mib = meter::peak_kib(pid)? / 1_024;
+        println!("api: at most {peak_mib} MiB resident, with a credit note rendered; {PEAK_MIB_MAX} are allowed");
+        Ok(performed && conforms && peak_mib <= PEAK_MIB_MAX)
     };
     let outcome = unless_interrupted(work).await;
     let stopped = stack.down().await;
