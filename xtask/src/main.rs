@@ -4,6 +4,7 @@
 mod bench;
 mod canary;
 mod ci;
+mod conformance;
 mod demo;
 mod exec;
 mod helm;
@@ -32,7 +33,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Find the servers that the stack needs, install those that are missing.
+    /// Find the servers that the stack needs and what the API is judged by; install what is missing.
     Setup,
     /// Start the whole stack on free ports under target/stack, or mend what died of it.
     Up,
@@ -55,6 +56,8 @@ enum Command {
     Test(test::Args),
     /// Run what continuous integration runs.
     Ci(ci::Args),
+    /// Compare the running API with its document: a generated client performs every operation, and schemathesis asks.
+    Conformance(conformance::Args),
     /// Check the rules that the compiler does not know.
     Tidy,
     /// Render the chart with real helm, validate it, and compare it with what the platform asked for.
@@ -93,6 +96,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Token(args) => token::run(&args)?,
         Command::Test(args) => return test::run(&args).await,
         Command::Ci(args) => return ci::run(&args).await,
+        Command::Conformance(args) => return conformance::run(&args).await,
         Command::Tidy => return tidy::run(&tree::root()),
         Command::Helm(args) => return helm::run(&args).await,
         Command::Image(args) => return image::run(&args).await,

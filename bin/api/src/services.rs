@@ -1,9 +1,10 @@
 //! What the routes work with: the store, the documents, their renderer, the clock, the token verifier. Store work runs to
 //! its end in a task of its own, so that a client that leaves never breaks a transaction off; how much runs at once is
-//! bounded.
+//! bounded, and so is how long anyone waits for it.
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::web::Data;
 use billing_domain::ports::{
@@ -24,6 +25,9 @@ use crate::routes::Pages;
 pub(crate) const REQUESTS_MAX: usize = 512;
 /// Store calls at once; beyond, requests are told to come back. The pools queue what they cannot serve.
 const WORK_MAX: u32 = 256;
+/// Nobody waits longer for work, which goes on: a server that is silent says nothing of itself, and each call that
+/// anything else makes ends before.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(50);
 /// Decks at once: each may hold its file, its lines and what they do.
 const IMPORTS_MAX: usize = 2;
 /// Proofs at once: each may keep a connection busy for as long as it takes to visit a million events.
@@ -101,7 +105,7 @@ impl<S: Store> Services<S> {
     /// Works with the store, to the end, whether or not the caller is still waiting.
     ///
     /// # Errors
-    /// 503 when too much is going on already; 500 when the work panicked; what the work says.
+    /// 503 when too much is going on already, or when the work takes too long; 500 when it panicked; what it says.
     pub(crate) async fn run<T, E, F>(&self, work: impl FnOnce(S) -> F) -> Result<T, Problem>
     where
         T: Send + 'static,
@@ -116,7 +120,10 @@ impl<S: Store> Services<S> {
             result
         };
         let task = self.tasks.spawn(work.in_current_span());
-        task.await.map_err(|error| Problem::caused(Kind::Internal, error))?.map_err(Into::into)
+        let ended = tokio::time::timeout(ANSWER_TIME_MAX, task).await;
+        let ended =
+            ended.map_err(|_| Problem::caused(Kind::Unavailable, "the work has not ended in time and goes on"))?;
+        ended.map_err(|error| Problem::caused(Kind::Internal, error))?.map_err(Into::into)
     }
 
     /// Lets work go on by itself that is bounded elsewhere.

@@ -92,6 +92,36 @@ async fn margins_are_those_of_the_events() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_has_not_changed_is_not_sent_again_although_time_passes() {
+    let db = priced().await;
+    let period = Month::parse("2026-10").unwrap();
+    let of = |billable: &[_]| due(&billable[0], period, now()).remove(0);
+    let billable = db.worker.billable(period, None).await.unwrap();
+    let DraftOutcome::Drafted(invoice) = db.worker.draft(&of(&billable)).await.unwrap() else { panic!("no draft") };
+    let service = Service::start(&db).await;
+    let staff = service.staff();
+    let used = format!("/v1/billing/usage?from=2026-10-01&to=2026-10-31&accountId={}", account(1));
+    let proof = format!("/v1/billing/invoices/{}/proof", invoice);
+    let ask = async |path: &str, seen: &str| {
+        let ask = service.request(Method::GET, &staff, path).header("If-None-Match", seen);
+        let answer = ask.send().await.unwrap();
+        let tag = answer.headers()["ETag"].to_str().unwrap().to_owned();
+        (answer.status().as_u16(), tag)
+    };
+    let mut tags = Vec::new();
+    for path in [MARGINS, &used, &proof] {
+        let as_of = async || service.get(&staff, path).await.1["asOf"].clone();
+        assert_ne!(as_of().await, as_of().await, "{path}: the clock of the database stands still");
+        let (status, tag) = ask(path, "\"other\"").await;
+        assert_eq!((status, ask(path, &tag).await), (200, (304, tag.clone())), "{path}");
+        tags.push(tag);
+    }
+    db.record(&[usage(account(1), "2026-10-07T08:00:00Z")]).await;
+    assert_ne!(ask(MARGINS, &tags[0]).await, (304, tags[0].clone()));
+    assert_ne!(ask(&used, &tags[1]).await, (304, tags[1].clone()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lists_are_files_for_who_prefers_them() {
     let db = priced().await;
     let period = Month::parse("2026-10").unwrap();

@@ -4,11 +4,11 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use deadpool::managed::Pool;
+use deadpool::managed::{Object, Pool};
 use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::columns;
 use crate::connect::checkout;
@@ -18,6 +18,8 @@ use billing_domain::ports::{LogPosition, PortError};
 
 /// A replica further behind than this is not read from (contract, failures).
 const LAG_MAX: Duration = Duration::from_secs(2);
+/// A server that does not tell its position by then is asked on another connection.
+const POSITION_TIME_MAX: Duration = Duration::from_secs(5);
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The latest instant up to which the replica is complete.
@@ -106,10 +108,14 @@ pub(crate) async fn position(pool: &Pool<Door>, query: &'static str) -> Result<(
         #[diesel(sql_type = Timestamptz)]
         at: columns::Instant,
     }
+    let failed = |error| PortError::transient("replica_position", error);
     let mut connection = checkout(pool, "replica_position").await?;
-    let row: Position = diesel::sql_query(query)
-        .get_result(&mut **connection)
-        .await
-        .map_err(|error| PortError::transient("replica_position", error))?;
-    Ok((row.position, columns::timestamp(row.at)))
+    let asked = diesel::sql_query(query).get_result::<Position>(&mut **connection);
+    match timeout(POSITION_TIME_MAX, asked).await {
+        Ok(answered) => answered.map(|row| (row.position, columns::timestamp(row.at))).map_err(failed),
+        Err(silent) => {
+            drop(Object::take(connection));
+            Err(PortError::transient("replica_position", silent))
+        }
+    }
 }

@@ -7,8 +7,7 @@ use billing_domain::ports::{PortError, Refusal};
 use billing_domain::{MoneyError, TenantId};
 use deadpool::managed::{Object, Pool};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel::sql_types::Text;
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AnsiTransactionManager, AsyncPgConnection, TransactionManager as _};
 use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
 use tracing::field::Empty;
@@ -19,15 +18,16 @@ use crate::columns::Inconsistent;
 use crate::connect::checkout;
 use crate::door::Door;
 use crate::metrics::{ERRORS, SECONDS};
-use crate::prepared::Prepare as _;
 use crate::session::{Session, Sessions, discard};
 
 const ATTEMPTS_MAX: u32 = 4;
-const FENCE: &str = "SELECT set_config($1, $2, true)";
 /// After so long without a connection, another attempt would only make somebody wait who could be told.
 const UNREACHABLE_TIME_MAX: Duration = Duration::from_secs(5);
+/// How a transaction that only reads begins, and one that writes.
+const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+const BEGIN_WRITING: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 /// Nobody waits longer for an answer, and a question that takes longer must not hold a connection.
-const FENCE_READER: &str = "SELECT set_config($1, $2, true), set_config('statement_timeout', '10s', true)";
+const READING_TIME_MAX: &str = ", set_config('statement_timeout', '10s', true)";
 const BACKOFF_FIRST: Duration = Duration::from_millis(20);
 
 /// What runs in one transaction. It may run several times: each attempt begins from nothing.
@@ -36,6 +36,8 @@ pub(crate) trait Transaction: Sync {
     const NAME: &'static str;
     /// Whether a standby will do.
     const READ_ONLY: bool = false;
+    /// A standby that has not answered by then is silent: it ends every statement before. Only reading may be given up so.
+    const SILENCE_TIME_MAX: Duration = Duration::from_secs(25);
     /// What it finds out.
     type Output: Send;
 
@@ -163,10 +165,12 @@ impl Postgres {
     /// data.
     pub(crate) async fn read_dated<T: Transaction>(&self, work: &T) -> Result<(T::Output, Option<Timestamp>), Ended> {
         if let (Some(replica), Some(complete)) = (&self.replica, self.freshness.complete_until(self.seen)) {
-            match run(replica, "replica", work).await {
+            match tokio::time::timeout(T::SILENCE_TIME_MAX, run(replica, "replica", work)).await {
                 // What is too much for the replica is too much for the primary, which has better to do.
-                Err(Ended::Failed(error)) if !is_too_slow(&error) => {}
-                ended => return ended.map(|output| (output, Some(complete))),
+                Ok(Err(Ended::Failed(error))) if !is_too_slow(&error) => {}
+                Ok(ended) => return ended.map(|output| (output, Some(complete))),
+                // It says nothing at all. The connection, with whatever is open on it, is closed by its pool.
+                Err(_) => tracing::warn!(op = T::NAME, "the replica is silent: the primary is asked"),
             }
         }
         Ok((self.run_on_primary(work).await?, None))
@@ -314,35 +318,39 @@ fn is_of_the_connection(error: &tokio_postgres::Error) -> bool {
 /// time. Ending a price is the one that then says so: it is told as refused, having ended.
 async fn attempt_once<T: Transaction>(pool: &Pool<Door>, work: &T) -> Result<T::Output, Failure> {
     let mut connection = checkout(pool, T::NAME).await.map_err(Failure::Unreachable)?;
-    let builder = connection.build_transaction();
-    let mut builder = if T::READ_ONLY { builder.read_only().repeatable_read() } else { builder.read_committed() };
-    let result = builder
-        .run(async |connection| {
-            fence(connection, work.reach(), T::READ_ONLY).await?;
-            work.run(connection).await
-        })
-        .await;
+    let begin = begin(T::READ_ONLY, work.reach());
+    if let Err(error) = AnsiTransactionManager::begin_transaction_sql(&mut **connection, &begin).await {
+        // Begun or not: nobody else shall find out.
+        drop(Object::take(connection));
+        return Err(error.into());
+    }
+    let result = work.run(&mut connection).await;
+    let ended = match &result {
+        Ok(_) => AnsiTransactionManager::commit_transaction(&mut **connection).await,
+        Err(_) => AnsiTransactionManager::rollback_transaction(&mut **connection).await,
+    };
     if matches!(&result, Err(failure) if may_be_of_the_connection(failure)) {
         drop(Object::take(connection));
     }
-    result
+    match (result, ended) {
+        (Err(failure), Ok(()) | Err(DieselError::BrokenTransactionManager)) => Err(failure),
+        (Ok(output), Ok(())) => Ok(output),
+        (_, Err(error)) => Err(error.into()),
+    }
 }
 
-/// Tells row-level security who asks, for this transaction only; who only reads is answered in time or not at all.
-async fn fence(connection: &mut AsyncPgConnection, reach: Option<Reach>, reads: bool) -> Result<(), DieselError> {
-    let (setting, value) = match reach {
-        None => return Ok(()),
-        Some(Reach::Tenant(tenant)) => ("app.tenant_id", tenant.to_string()),
-        Some(Reach::Platform) => ("app.reach", "platform".to_owned()),
-    };
-    let query = if reads { FENCE_READER } else { FENCE };
-    diesel::sql_query(query)
-        .bind::<Text, _>(setting)
-        .bind::<Text, _>(value)
-        .prepared()
-        .execute(connection)
-        .await
-        .map(|_| ())
+/// How a transaction begins, in one flight: row-level security is told who asks, for this transaction only, and who only
+/// reads is answered in time or not at all.
+fn begin(reads: bool, reach: Option<Reach>) -> String {
+    let (begin, time_max) = if reads { (BEGIN_READING, READING_TIME_MAX) } else { (BEGIN_WRITING, "") };
+    match reach {
+        None => begin.to_owned(),
+        // An id cannot hold a quotation mark.
+        Some(Reach::Tenant(tenant)) => {
+            format!("{begin}; SELECT set_config('app.tenant_id', '{tenant}', true){time_max}")
+        }
+        Some(Reach::Platform) => format!("{begin}; SELECT set_config('app.reach', 'platform', true){time_max}"),
+    }
 }
 
 /// It is a standby now, or its user has been dropped, perhaps: the next attempt is made on another one. The driver hands

@@ -6,6 +6,7 @@ use billing_domain::{AccountId, TenantId};
 use diesel::QueryableByName;
 use diesel::sql_types::{Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures::future::try_join;
 use uuid::Uuid;
 
 use crate::Postgres;
@@ -79,19 +80,9 @@ impl Transaction for ReadUsage<'_> {
     }
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<UsageAnswer, Failure> {
-        let order = profile_order("(now() AT TIME ZONE 'UTC')::date");
-        let row: AccountRow = diesel::sql_query(format!(
-            "SELECT p.tenant_id, p.currency, now() AS now
-            FROM (SELECT) AS one LEFT JOIN LATERAL (
-                SELECT tenant_id, currency FROM billing.account_profiles
-                WHERE account_id = $1 AND ($2::uuid IS NULL OR tenant_id = $2)
-                ORDER BY {order} LIMIT 1) AS p ON true"
-        ))
-        .bind::<SqlUuid, _>(self.0.account.0)
-        .bind::<Nullable<SqlUuid>, _>(self.0.tenant.map(|tenant| tenant.0))
-        .prepared()
-        .get_result(connection)
-        .await?;
+        // Both in one flight: only of an account that is not there, usage is asked in vain.
+        let connection = &*connection;
+        let (row, cells) = try_join(account(connection, self.0), cells(connection, self.0)).await?;
         let account = match (row.tenant_id, &row.currency) {
             (Some(tenant), Some(currency)) => Some(AccountProfile {
                 tenant: TenantId(tenant),
@@ -99,14 +90,30 @@ impl Transaction for ReadUsage<'_> {
             }),
             _ => None,
         };
-        let cells = if account.is_some() { cells(connection, self.0).await? } else { Vec::new() };
+        let cells = if account.is_some() { cells } else { Vec::new() };
         Ok(UsageAnswer { account, cells, as_of: columns::timestamp(row.now) })
     }
 }
 
+/// The tenant and currency of the account, as this tenant may see it.
+async fn account(connection: &AsyncPgConnection, question: &UsageQuestion) -> Result<AccountRow, Failure> {
+    let order = profile_order("(now() AT TIME ZONE 'UTC')::date");
+    let asked = diesel::sql_query(format!(
+        "SELECT p.tenant_id, p.currency, now() AS now
+        FROM (SELECT) AS one LEFT JOIN LATERAL (
+            SELECT tenant_id, currency FROM billing.account_profiles
+            WHERE account_id = $1 AND ($2::uuid IS NULL OR tenant_id = $2)
+            ORDER BY {order} LIMIT 1) AS p ON true"
+    ))
+    .bind::<SqlUuid, _>(question.account.0)
+    .bind::<Nullable<SqlUuid>, _>(question.tenant.map(|tenant| tenant.0))
+    .prepared();
+    Ok(asked.get_result(&mut &*connection).await?)
+}
+
 /// Days come from the buckets; hours from the events of the same buckets. A bucket that was merged into another after
 /// a void is history and counts no more, but its events do.
-async fn cells(connection: &mut AsyncPgConnection, question: &UsageQuestion) -> Result<Vec<UsageCell>, Failure> {
+async fn cells(connection: &AsyncPgConnection, question: &UsageQuestion) -> Result<Vec<UsageCell>, Failure> {
     let query = match question.granularity {
         Granularity::Day | Granularity::Month => {
             "SELECT currency, day::timestamp AT TIME ZONE 'UTC' AS start, sum(messages)::bigint AS messages,
@@ -139,8 +146,8 @@ async fn cells(connection: &mut AsyncPgConnection, question: &UsageQuestion) -> 
         .bind::<Nullable<Text>, _>(question.operator.as_ref().map(|operator| operator.as_str()));
     let rows: Vec<CellRow> = match question.granularity {
         // Planned for its days each time: how many events there are depends on them.
-        Granularity::Hour => asked.load(connection).await?,
-        Granularity::Day | Granularity::Month => asked.prepared().load(connection).await?,
+        Granularity::Hour => asked.load(&mut &*connection).await?,
+        Granularity::Day | Granularity::Month => asked.prepared().load(&mut &*connection).await?,
     };
     rows.iter().map(cell).collect()
 }

@@ -2,7 +2,7 @@
 
 mod documents;
 mod figures;
-mod ingest;
+pub(crate) mod ingest;
 mod invoices;
 mod program;
 mod rating;

@@ -27,8 +27,9 @@ use load::Latencies;
 /// What is measured, and how long.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Rated events that are stored, over a month of 31 days. Filling takes some minutes for each ten million.
-    #[arg(long, default_value_t = 50_000_000, value_parser = clap::value_parser!(u64).range(1_000_000..=200_000_000))]
+    /// Rated events that are stored, over a month of 31 days. Filling takes about a minute for each ten million.
+    #[arg(long, visible_alias = "stored", default_value_t = 50_000_000,
+        value_parser = clap::value_parser!(u64).range(200_000..=200_000_000))]
     events: u64,
     /// Accounts that they are of, with five operators each.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -79,7 +80,7 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode> {
         let database = stage::connect(&stack.info.database_url).await?;
         let password = Uuid::new_v4().simple().to_string();
         stage::prepare(&database, &password).await?;
-        fill::fill(&database, args.accounts, args.events).await?;
+        fill::fill(&database, &stack.info.database_url, args.accounts, args.events).await?;
         fill::replayed(&database, &stack.info.replica_url).await?;
         let api = Api::start(&program, &dir, &stack.info, &database).await?;
         let measured = measure(args, &stack.info, &api).await;

@@ -6,7 +6,7 @@ mod closing;
 mod customers;
 mod database;
 mod deck;
-mod event;
+pub(crate) mod event;
 mod hostile;
 mod intake;
 mod invoices;
@@ -16,7 +16,7 @@ mod period;
 mod reissue;
 pub(crate) mod rest;
 pub(crate) mod screen;
-mod stage;
+pub(crate) mod stage;
 mod stream;
 mod traffic;
 
@@ -103,21 +103,7 @@ fn world(args: &Args) -> Result<World> {
 }
 
 async fn play(screen: Screen, world: Arc<World>, stack: &Stack, keep: bool) -> Result<ExitCode> {
-    let service = stack.info.service.clone().context("the stack has no service")?;
-    let mut stage = Stage {
-        screen,
-        world,
-        rest: Rest::new(dir(), service)?,
-        stream: Stream::connect(&stack.info.nats_urls).await?,
-        database: Database::connect(&stack.info.database_url).await?,
-        stack: dir(),
-        binaries: tree::binaries(&tree::root())?,
-        documents: tree::root().join("target/demo"),
-        price_ids: Vec::new(),
-        model: Model::default(),
-        open: Model::default(),
-        rates: Vec::new(),
-    };
+    let mut stage = set(screen, world, stack, dir()).await?;
     intake::enter_prices(&mut stage).await?;
     intake::publish_month(&mut stage).await?;
     intake::remember_price(&mut stage).await?;
@@ -132,6 +118,42 @@ async fn play(screen: Screen, world: Arc<World>, stack: &Stack, keep: bool) -> R
         next::print(&stage, &stack.info).await?;
     }
     Ok(code)
+}
+
+/// Plays as much as leaves something of everything behind: prices, usage, what is set aside, invoices, one of them void.
+/// Fails when something does not hold.
+pub(crate) async fn furnish(stack: &Stack, dir: PathBuf, messages: u64, accounts: u16, seed: u64) -> Result<Stage> {
+    let world = Arc::new(world(&Args { keep: false, messages, accounts, seed })?);
+    let mut stage = set(Screen::new(), world, stack, dir).await?;
+    intake::enter_prices(&mut stage).await?;
+    intake::publish_month(&mut stage).await?;
+    intake::remember_price(&mut stage).await?;
+    customers::enter_names(&mut stage).await?;
+    invoices::run(&mut stage).await?;
+    reissue::run(&mut stage).await?;
+    let (_, crosses) = stage.screen.verdict();
+    ensure!(crosses.is_empty(), "what is to be asked for is not as it must be: {}", crosses.join("; "));
+    Ok(stage)
+}
+
+async fn set(screen: Screen, world: Arc<World>, stack: &Stack, dir: PathBuf) -> Result<Stage> {
+    let service = stack.info.service.clone().context("the stack has no service")?;
+    let documents = tree::root().join("target/demo");
+    std::fs::create_dir_all(&documents).with_context(|| format!("cannot create {}", documents.display()))?;
+    Ok(Stage {
+        screen,
+        world,
+        rest: Rest::new(dir.clone(), service)?,
+        stream: Stream::connect(&stack.info.nats_urls).await?,
+        database: Database::connect(&stack.info.database_url).await?,
+        stack: dir,
+        binaries: tree::binaries(&tree::root())?,
+        documents,
+        price_ids: Vec::new(),
+        model: Model::default(),
+        open: Model::default(),
+        rates: Vec::new(),
+    })
 }
 
 /// The verdict.

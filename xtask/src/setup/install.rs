@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use aws_lc_rs::digest::{SHA256, digest};
 
 use super::{Source, Wanted};
 
@@ -138,6 +139,34 @@ pub(super) fn npm(package: &str, version: &str, tools: &Path) -> Result<PathBuf>
             }
         }
         Ok(())
+    })
+}
+
+/// Installs what the lock file in `source` names, exactly, unless it is there already; its folder, which holds
+/// `node_modules`. Nothing of it is run.
+pub(super) fn npm_locked(source: &Path, name: &str, tools: &Path) -> Result<PathBuf> {
+    const FILES: [&str; 2] = ["package.json", "package-lock.json"];
+    let lock = source.join(FILES[1]);
+    let locked = fs::read(&lock).with_context(|| format!("cannot read {}", lock.display()))?;
+    let hash = digest(&SHA256, &locked);
+    let version: String = hash.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    if !has_npm() {
+        fs::create_dir_all(tools).with_context(|| format!("cannot create {}", tools.display()))?;
+        apt(&["npm"], &tools.join("install.log"))?;
+    }
+    placed(tools, name, &version, |partial, log| {
+        println!("npm installs what {} names ...", lock.display());
+        fs::create_dir_all(partial).with_context(|| format!("cannot create {}", partial.display()))?;
+        for file in FILES {
+            fs::copy(source.join(file), partial.join(file)).with_context(|| format!("cannot copy {file}"))?;
+        }
+        let mut command = Command::new("npm");
+        command.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(partial);
+        match logged(&mut command, log)? {
+            Outcome::Done => Ok(()),
+            Outcome::NoProgram => bail!("npm is gone: install npm"),
+            Outcome::Failed(line) => bail!("npm could not install {name} ({line}; all of it in {})", log.display()),
+        }
     })
 }
 

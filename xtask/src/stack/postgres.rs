@@ -62,6 +62,7 @@ shared_buffers = 4GB
 max_wal_size = 16GB
 checkpoint_timeout = 30min
 wal_compression = off
+max_slot_wal_keep_size = 32GB
 ";
 
 /// Where the data folders of a stack in `dir` go: into it, or into the temporary folder if the user that runs PostgreSQL

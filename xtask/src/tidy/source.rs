@@ -20,7 +20,7 @@ const ONCE: [Once; 2] = [
         instead: "take the time from the clock port",
     },
     Once {
-        words: &[".transaction(", "build_transaction(", "\"BEGIN"],
+        words: &[".transaction(", "build_transaction(", "begin_transaction", "\"BEGIN"],
         file: "crates/billing-postgres/src/transaction.rs",
         instead: "run it as a named transaction",
     },

@@ -1,6 +1,7 @@
 //! Who calls: tokens verified by the service itself, and what they say of the caller. What a caller may do stands in the
 //! route table.
 
+mod believed;
 mod caller;
 mod jwks;
 mod keys;

@@ -1,5 +1,6 @@
 //! Verifying the bearer token: one header, one of the issuer's keys with that key's algorithm, issuer, audience, subject
-//! and time. Addresses and keys that a token brings itself (`jku`, `x5u`, `jwk`) are never looked at.
+//! and time. Addresses and keys that a token brings itself (`jku`, `x5u`, `jwk`) are never looked at. What a token says is
+//! verified once for each set of keys, when it is good each time.
 
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use jiff::Timestamp;
 use jsonwebtoken::{Header, Validation};
 use serde_json::{Map, Value};
 
+use super::believed::{Believed, BelievedTokens, TokenHash};
 use super::caller::{Caller, ClaimNames};
 use super::jwks::Jwks;
 use super::keys::{ALGORITHMS, KeySet};
@@ -32,12 +34,13 @@ pub(crate) struct Verifier {
     issuer: String,
     audience: String,
     claims: ClaimNames,
+    believed: BelievedTokens,
 }
 
 impl Verifier {
     /// Of an issuer's keys, its name and ours as tokens have them, and the names of the claims.
     pub(crate) fn new(jwks: Arc<Jwks>, issuer: String, audience: String, claims: ClaimNames) -> Self {
-        Self { jwks, issuer, audience, claims }
+        Self { jwks, issuer, audience, claims, believed: BelievedTokens::default() }
     }
 
     /// Whether any token could be verified.
@@ -51,11 +54,15 @@ impl Verifier {
     /// [`Denied`], without a reason that would help to forge one.
     pub(crate) async fn authenticate(&self, headers: &HeaderMap, now: Timestamp) -> Result<Caller, Denied> {
         let token = bearer(headers)?;
+        let hash = TokenHash::of(token);
+        let mut keys = self.jwks.keys();
+        if let Some(known) = hash.and_then(|hash| self.believed.get(hash, &keys)) {
+            return known.validity.contains(now).then_some(known.caller).ok_or(Denied::Failed);
+        }
         let header = jsonwebtoken::decode_header(token).map_err(|_| Denied::Failed)?;
         if !ALGORITHMS.contains(&header.alg) || header.crit.is_some() || header.enc.is_some() || header.zip.is_some() {
             return Err(Denied::Failed);
         }
-        let mut keys = self.jwks.keys();
         if keys.named(header.kid.as_deref()).is_empty() {
             self.jwks.refresh_for_unknown(now).await;
             keys = self.jwks.keys();
@@ -63,10 +70,15 @@ impl Verifier {
         if keys.is_empty() {
             return Err(Denied::NoKeys);
         }
-        self.verify(token, &header, &keys, now).ok_or(Denied::Failed)
+        let verified = self.verify(token, &header, &keys).filter(|verified| verified.validity.contains(now));
+        let verified = verified.ok_or(Denied::Failed)?;
+        if let Some(hash) = hash {
+            self.believed.put(hash, &keys, verified.clone());
+        }
+        Ok(verified.caller)
     }
 
-    fn verify(&self, token: &str, header: &Header, keys: &KeySet, now: Timestamp) -> Option<Caller> {
+    fn verify(&self, token: &str, header: &Header, keys: &KeySet) -> Option<Believed> {
         let mut validation = Validation::new(header.alg);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.set_issuer(&[&self.issuer]);
@@ -79,8 +91,7 @@ impl Verifier {
             .filter(|key| key.algorithm == header.alg)
             .find_map(|key| jsonwebtoken::decode(token, &key.key, &validation).ok())?
             .claims;
-        in_time(&claims, now)?;
-        Caller::of(&claims, &self.claims)
+        Some(Believed { validity: Validity::of(&claims)?, caller: Caller::of(&claims, &self.claims)? })
     }
 }
 
@@ -94,13 +105,28 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Denied> {
     if more.is_none() && scheme.eq_ignore_ascii_case("bearer") && fits { Ok(token) } else { Err(Denied::Failed) }
 }
 
-/// `exp` after now; `nbf`, when there is one, not after it. Issuers write seconds with or without a fraction.
-fn in_time(claims: &Map<String, Value>, now: Timestamp) -> Option<()> {
-    let now = now.as_duration().as_secs_f64();
-    let expires = claims.get("exp")?.as_f64()?;
-    let begins = match claims.get("nbf") {
-        None | Some(Value::Null) => now,
-        Some(begins) => begins.as_f64()?,
-    };
-    (begins <= now && now < expires).then_some(())
+/// When a token is good, in seconds since 1970. Issuers write them with or without a fraction.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Validity {
+    /// `nbf`, when there is one.
+    begins: Option<f64>,
+    /// `exp`.
+    expires: f64,
+}
+
+impl Validity {
+    /// `None` when a claim is missing or is no number.
+    pub(super) fn of(claims: &Map<String, Value>) -> Option<Self> {
+        let begins = match claims.get("nbf") {
+            None | Some(Value::Null) => None,
+            Some(begins) => Some(begins.as_f64()?),
+        };
+        Some(Self { begins, expires: claims.get("exp")?.as_f64()? })
+    }
+
+    /// `nbf` not after now, and `exp` after it.
+    pub(super) fn contains(self, now: Timestamp) -> bool {
+        let now = now.as_duration().as_secs_f64();
+        self.begins.is_none_or(|begins| begins <= now) && now < self.expires
+    }
 }

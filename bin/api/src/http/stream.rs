@@ -1,5 +1,5 @@
-//! A long answer on its way: filled by a task that waits for the client, given up when the client takes nothing, and broken
-//! off, rather than ended, when it cannot be finished.
+//! A long answer on its way: filled by a task that waits for the client, given up when the client takes nothing or nothing
+//! more comes, and broken off, rather than ended, when it cannot be finished.
 
 use std::time::Duration;
 
@@ -7,9 +7,12 @@ use actix_web::web::Bytes;
 use futures::Stream;
 use futures::stream::try_unfold;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::time::timeout;
 
 /// A client that takes nothing for so long is cut.
 const STALL_TIME_MAX: Duration = Duration::from_secs(60);
+/// A store that says nothing for so long is not waited for.
+const SILENCE_TIME_MAX: Duration = Duration::from_secs(150);
 /// Pieces that wait for the client.
 const WAITING_MAX: usize = 4;
 
@@ -52,10 +55,10 @@ impl Filler {
 /// Both ends of an answer.
 pub(crate) fn answer() -> (Filler, impl Stream<Item = Result<Bytes, BrokenOff>>) {
     let (filler, pieces) = channel(WAITING_MAX);
-    let next = async |mut pieces: Receiver<Piece>| match pieces.recv().await {
-        Some(Piece::Bytes(bytes)) => Ok(Some((bytes, pieces))),
-        Some(Piece::End) => Ok(None),
-        None => Err(BrokenOff),
+    let next = async |mut pieces: Receiver<Piece>| match timeout(SILENCE_TIME_MAX, pieces.recv()).await {
+        Ok(Some(Piece::Bytes(bytes))) => Ok(Some((bytes, pieces))),
+        Ok(Some(Piece::End)) => Ok(None),
+        Ok(None) | Err(_) => Err(BrokenOff),
     };
     (Filler(filler), try_unfold(pieces, next))
 }

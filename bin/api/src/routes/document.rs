@@ -32,7 +32,7 @@ const GUARDED: [Kind; 3] = [Kind::Malformed, Kind::Unauthenticated, Kind::Forbid
 const EVERY_STORE_CALL: [Kind; 3] = [Kind::Internal, Kind::Overloaded, Kind::Unavailable];
 const EVERY_BODY: [Kind; 4] = [Kind::Malformed, Kind::Timeout, Kind::TooLarge, Kind::MediaType];
 
-type NamedSchema = (String, RefOr<Schema>);
+pub(crate) type NamedSchema = (String, RefOr<Schema>);
 
 /// One route as the document shows it.
 pub(crate) struct Operation {
@@ -234,6 +234,12 @@ impl Operation {
     pub(crate) fn refuses(mut self, kinds: &[Kind]) -> Self {
         self.kinds.extend(kinds);
         self
+    }
+
+    /// The types that it names; two of one name must be one.
+    #[cfg(test)]
+    pub(crate) fn schemas(&self) -> &[NamedSchema] {
+        &self.schemas
     }
 
     fn answers_as(mut self, status: u16, media: &str, kind: Type, description: &str, example: Value) -> Self {

@@ -5,7 +5,9 @@ use billing_testing::Memory;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::world::{Ask, Reply, World};
+use super::bodies::{self, post};
+use super::world::{Ask, Reply, TENANT, World};
+use super::{invoices, quarantine};
 use crate::http::problem::Kind;
 use crate::routes::{Access, table};
 use crate::services::REQUESTS_MAX;
@@ -237,6 +239,47 @@ async fn no_route_tells_a_foreign_id_from_none() {
         }
     }
     assert!(bodies.len() > 50);
+    bodies.dedup();
+    assert_eq!(bodies.len(), 1, "{bodies:?}");
+}
+
+#[actix_web::test]
+async fn an_id_of_one_kind_is_none_of_another() {
+    let world = World::new().await;
+    let of =
+        |reply: &Reply, name: &str| reply.body[name].as_str().unwrap_or_else(|| panic!("{}", reply.text)).to_owned();
+    let price = of(&post(&world, "/v1/admin/pricing", &bodies::price()).await, "pricingTableId");
+    let cost = of(&post(&world, "/v1/admin/operator-costs", &bodies::cost()).await, "operatorCostId");
+    let account = Uuid::from_u128(7).to_string();
+    let path = format!("/v1/admin/pricing/accounts/{account}");
+    let profile = json!({"tenantId": TENANT, "accountTier": "GROWTH", "currency": "USD"});
+    assert_eq!(world.send(&Ask::new("PATCH", &path).staff().json(&profile)).await.status, 201);
+    invoices::put(&world, invoices::issued(1, "2026-09"));
+    quarantine::put_open(&world, 1);
+    // Each with the part of the path that its own routes have and no other has.
+    let kinds = [
+        ("/pricing/{id}", price),
+        ("/operator-costs/{id}", cost),
+        ("/accounts/{id}", account),
+        ("/invoices/{id}", invoices::id(1).to_string()),
+        ("/quarantine/{id}", "1".to_owned()),
+    ];
+    let (mut bodies, mut own) = (Vec::new(), 0);
+    for route in table::<Memory>().iter().filter(|route| matches!(route.access, Access::Guarded(..))) {
+        for (kind, id) in kinds.iter().filter(|_| route.path.contains("{id}")) {
+            let ask = Ask::new(route.method.as_str(), &route.path.replace("{id}", id)).staff().json(&json!({}));
+            if route.path.contains(kind) {
+                assert_ne!(world.send(&ask).await.status, 404, "{} {}", route.method, route.path);
+                own += 1;
+            } else if !(route.method == "PATCH" && route.path.contains("/accounts/") && id.len() == 36) {
+                // A PATCH of an account that is not known makes it.
+                let reply = world.send(&ask).await;
+                assert_eq!(reply.status, 404, "{} {} of {kind}: {}", route.method, route.path, reply.text);
+                bodies.push(reply.without_instance());
+            }
+        }
+    }
+    assert!(bodies.len() > 50 && own > 14, "{} {own}", bodies.len());
     bodies.dedup();
     assert_eq!(bodies.len(), 1, "{bodies:?}");
 }

@@ -1,6 +1,6 @@
 //! The document is true: it lists the table, its references lead somewhere, its examples are accepted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use billing_domain::invoicing::InvoiceContents;
 use billing_testing::Memory;
@@ -72,6 +72,19 @@ async fn every_operation_has_a_name_of_its_own_and_examples_everywhere() {
             assert!(parameter["schema"]["examples"][0] != Value::Null, "{method} {path}: {parameter}");
         }
     }
+}
+
+#[test]
+fn two_types_never_have_one_name() {
+    let mut known = BTreeMap::new();
+    for route in table::<Memory>() {
+        for (name, schema) in (route.document)().schemas() {
+            let schema = json!(schema);
+            let first = known.entry(name.clone()).or_insert_with(|| schema.clone());
+            assert_eq!(*first, schema, "{name} of {}", route.path);
+        }
+    }
+    assert!(known.len() > 50);
 }
 
 #[actix_web::test]

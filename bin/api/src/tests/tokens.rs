@@ -5,14 +5,16 @@ use std::sync::LazyLock;
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jiff::SignedDuration;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Map, Value, json};
 
 use super::world::{ACCOUNT, Ask, SUBJECT, TENANT, World, now};
+use crate::auth::Denied;
 
 /// Which of the issuer's keys signs.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +27,7 @@ pub(super) enum Signer {
 /// Someone who signs tokens.
 pub(super) struct Issuer {
     rsa: EncodingKey,
+    rsa_public_pem: String,
     ec: EncodingKey,
     ed: EncodingKey,
 }
@@ -44,7 +47,8 @@ impl Issuer {
         let ec = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         let ed = Ed25519KeyPair::generate().unwrap();
         Self {
-            rsa: EncodingKey::from_rsa_pem(pem(rsa.as_der().unwrap().as_ref()).as_bytes()).unwrap(),
+            rsa: EncodingKey::from_rsa_pem(pem("PRIVATE", rsa.as_der().unwrap().as_ref()).as_bytes()).unwrap(),
+            rsa_public_pem: pem("PUBLIC", rsa.public_key().as_der().unwrap().as_ref()),
             ec: EncodingKey::from_ec_der(ec.to_pkcs8v1().unwrap().as_ref()),
             ed: EncodingKey::from_ed_der(ed.to_pkcs8v1().unwrap().as_ref()),
         }
@@ -85,10 +89,10 @@ impl Issuer {
     }
 }
 
-fn pem(pkcs8: &[u8]) -> String {
-    let (begin, end) = ("-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----");
+fn pem(kind: &str, der: &[u8]) -> String {
+    let (begin, end) = (format!("-----BEGIN {kind} KEY-----"), format!("-----END {kind} KEY-----"));
     let lines: Vec<_> =
-        STANDARD.encode(pkcs8).as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+        STANDARD.encode(der).as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
     format!("{begin}\n{}\n{end}\n", lines.join("\n"))
 }
 
@@ -179,6 +183,7 @@ async fn forged_tokens_are_refused_without_a_word_and_without_a_request_elsewher
         ("None", encoded(&json!({"alg": "None", "kid": "ec"}), &claims, signature)),
         ("no alg", encoded(&json!({"kid": "ec"}), &claims, signature)),
         ("HS256 with the modulus", hs256("rsa", public.as_bytes())),
+        ("HS256 with the key as PEM", hs256("rsa", ours.rsa_public_pem.as_bytes())),
         ("HS256 with its bytes", hs256("rsa", &URL_SAFE_NO_PAD.decode(&public).unwrap())),
         ("HS256 with the set's own secret", hs256("secret", b"secret")),
         ("wrong key", evil.token(Signer::Es256, &json!({}))),
@@ -228,6 +233,8 @@ async fn there_is_one_place_for_the_token() {
 async fn new_keys_are_fetched_once_and_bad_ones_never_taken() {
     let world = World::new().await;
     let (old, rotated) = (Issuer::ours(), Issuer::new());
+    let before = old.token(Signer::Es256, &json!({}));
+    assert_eq!(status_of(&world, Ask::get("/v1/billing/usage").bearer(&before)).await, 200);
     let mut jwks = rotated.jwks();
     jwks["keys"][2]["kid"] = json!("ec-2");
     world.publish(&jwks);
@@ -237,10 +244,33 @@ async fn new_keys_are_fetched_once_and_bad_ones_never_taken() {
         200,
         "an unknown key is looked for"
     );
-    let before = old.token(Signer::Es256, &json!({}));
     assert_eq!(status_of(&world, Ask::get("/v1/billing/usage").bearer(&before)).await, 401, "an old key is gone");
     // The clock stands still, so no second look is due, whatever stands there now.
     world.publish(&old.jwks());
     assert_eq!(status_of(&world, Ask::get("/v1/billing/usage").bearer(&before)).await, 401, "not asked again");
     assert_eq!(status_of(&world, Ask::get("/v1/billing/usage").bearer(&token)).await, 200, "the last good ones stay");
+}
+
+#[actix_web::test]
+async fn a_token_that_was_verified_is_still_asked_when_it_is_good() {
+    let world = World::new().await;
+    let begins = now().as_second();
+    let token = Issuer::ours().token(Signer::Rs256, &json!({"nbf": begins, "exp": begins + 60}));
+    let ask = |token: &str| Ask::get("/v1/billing/usage").bearer(token).headers();
+    let at = |seconds: i64| now() + SignedDuration::from_secs(seconds);
+    let verifier = &world.services.verifier;
+    let first = verifier.authenticate(&ask(&token), at(0)).await.unwrap();
+    for (seconds, expected) in [(1, true), (59, true), (60, false), (-1, false), (30, true), (100_000, false)] {
+        let again = verifier.authenticate(&ask(&token), at(seconds)).await;
+        assert_eq!(again, if expected { Ok(first.clone()) } else { Err(Denied::Failed) }, "{seconds}");
+    }
+    // One byte makes another token, whatever was believed before.
+    for at_byte in 0..token.len() {
+        let mut other = token.clone().into_bytes();
+        other[at_byte] = if other[at_byte] == b'A' { b'B' } else { b'A' };
+        let other = String::from_utf8(other).unwrap();
+        let forged = verifier.authenticate(&ask(&other), at(1)).await;
+        // The last character of a signature may hold bits that no byte of it has.
+        assert!(forged.is_err() || at_byte == token.len() - 1, "byte {at_byte}");
+    }
 }

@@ -151,6 +151,12 @@ impl Ask {
         self.bearer(&Issuer::ours().token(Signer::Es256, claims))
     }
 
+    /// Its headers alone.
+    pub(super) fn headers(&self) -> HeaderMap {
+        let named = self.headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        named.collect()
+    }
+
     pub(super) fn json(self, body: &Value) -> Self {
         self.raw("application/json", body.to_string().into_bytes())
     }

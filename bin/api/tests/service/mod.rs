@@ -2,6 +2,9 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::expect_used, clippy::panic, reason = "what a test cannot do without, it says so and ends")]
 
+pub(crate) mod issued;
+pub(crate) mod proxy;
+
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -31,6 +34,7 @@ pub(crate) struct Service {
     address: String,
     folder: PathBuf,
     key: EncodingKey,
+    jwks: Value,
     client: reqwest::Client,
 }
 
@@ -67,7 +71,8 @@ impl Service {
         let key = EncodingKey::from_ec_der(pair.to_pkcs8v1().expect("a key").as_ref());
         let jwk = Jwk::from_encoding_key(&key, Algorithm::ES256).expect("a public key");
         let keys = folder.join("jwks.json");
-        std::fs::write(&keys, json!({"keys": [jwk]}).to_string()).expect("a file");
+        let jwks = json!({"keys": [jwk]});
+        std::fs::write(&keys, jwks.to_string()).expect("a file");
         let address = free_address();
         let log = std::fs::File::create(folder.join("log")).expect("a file");
         let process = Command::new(env!("CARGO_BIN_EXE_api"))
@@ -89,7 +94,7 @@ impl Service {
             .stderr(Stdio::from(log))
             .spawn()
             .expect("the API starts");
-        Self { process, address, folder, key, client: reqwest::Client::new() }
+        Self { process, address, folder, key, jwks, client: reqwest::Client::new() }
     }
 
     /// Until there is an answer of success.
@@ -110,6 +115,11 @@ impl Service {
         std::fs::read_to_string(self.folder.join("log")).expect("a log")
     }
 
+    /// The issuer's keys, as it publishes them.
+    pub(crate) fn jwks(&self) -> &Value {
+        &self.jwks
+    }
+
     /// As the account of the tenant, who may read.
     pub(crate) fn customer(&self, account: AccountId, tenant: TenantId) -> String {
         self.token(json!({
@@ -122,6 +132,13 @@ impl Service {
     pub(crate) fn staff(&self) -> String {
         let scope = "billing:read billing:admin platform.finance";
         self.token(json!({"sub": "staff", "scope": scope, "roles": ["platform.finance", "platform.billing_admin"]}))
+    }
+
+    /// As staff, by a key that the issuer has not published.
+    pub(crate) fn signed_by_a_new_key(&self) -> String {
+        let header = Header { kid: Some("new".into()), ..Header::new(Algorithm::ES256) };
+        let claims = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "staff", "exp": Timestamp::now().as_second() + 600});
+        jsonwebtoken::encode(&header, &claims, &self.key).expect("a token")
     }
 
     fn token(&self, mut claims: Value) -> String {

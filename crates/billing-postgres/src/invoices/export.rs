@@ -13,6 +13,7 @@ use billing_domain::{InvoiceId, TenantId};
 use futures::StreamExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_postgres::{Client, CopyOutStream};
 
 use crate::Postgres;
@@ -21,6 +22,8 @@ use crate::metrics::ERRORS;
 
 /// An export that takes longer is broken off: somebody else may be waiting for its place.
 const EXPORT_TIME_MAX: Duration = Duration::from_secs(3600);
+/// A server that says nothing for so long is not waited for: to sort the largest day takes a part of it.
+const SILENCE_TIME_MAX: Duration = Duration::from_secs(120);
 /// A day's statement lasts as long as its client takes; a client that takes nothing is cut before. The memory is for
 /// sorting a day.
 const SESSION_LIMITS: &str = "-c statement_timeout=20min -c lock_timeout=20s -c timezone=UTC \
@@ -103,7 +106,10 @@ impl UsageRows for ExportedRows {
     async fn next(&mut self) -> Result<Option<Vec<u8>>, PortError> {
         let result = match self.began.elapsed() {
             elapsed if elapsed > EXPORT_TIME_MAX => Err(PortError::transient(Self::NAME, "it took more than an hour")),
-            _ => self.chunk().await,
+            _ => match timeout(SILENCE_TIME_MAX, self.chunk()).await {
+                Ok(chunk) => chunk,
+                Err(silent) => Err(PortError::transient(Self::NAME, silent)),
+            },
         };
         if result.is_err() {
             metrics::counter!(ERRORS, "op" => Self::NAME).increment(1);

@@ -2,6 +2,8 @@
 //!
 //! It costs as many index look-ups as the account has buckets in the month, and one visit to each of their events.
 
+use std::time::Duration;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use billing_domain::invoicing::{
@@ -54,6 +56,7 @@ struct ProveInvoice {
 impl Transaction for ProveInvoice {
     const NAME: &'static str = "prove_invoice";
     const READ_ONLY: bool = true;
+    const SILENCE_TIME_MAX: Duration = Duration::from_secs(100);
     type Output = Option<InvoiceProof>;
 
     fn reach(&self) -> Option<Reach> {

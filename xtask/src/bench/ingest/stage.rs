@@ -37,7 +37,8 @@ pub(crate) fn dir() -> PathBuf {
 pub(crate) async fn build(program: &str) -> Result<PathBuf> {
     let root = tree::root();
     let mut command = exec::cargo(&root);
-    command.args(["build", "--release", "-p", program]);
+    // By binary and not by package: so the features are those of the whole workspace, and what all need is built once.
+    command.args(["build", "--release", "--bin", program]);
     ensure!(exec::on_terminal("cargo build", &mut command).await?.success(), "{program} does not build");
     let dev = tree::binaries(&root)?;
     Ok(dev.with_file_name("release").join(program))

@@ -3,16 +3,19 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use futures::future::try_join_all;
 use tokio_postgres::Client;
 
 use crate::bench::ingest::stage;
 use crate::bench::ingest::traffic::OPERATORS;
 
-/// The month that is asked for. Its partition is made here.
+/// The month that is asked for. Its partition is made here, and filled by its name.
 pub(crate) const FIRST_DAY: &str = "2026-08-01";
 /// Its last day, which is asked for as well.
 pub(crate) const LAST_DAY: &str = "2026-08-31";
 const DAYS: u64 = 31;
+/// Who fills side by side.
+const CONNECTIONS: usize = 2;
 /// How long the replica may take to have all of it.
 const REPLAY_LIMIT: Duration = Duration::from_mins(10);
 
@@ -42,7 +45,7 @@ const FILL_DAY: &str = "WITH made AS (
             (SELECT id, unit_price_micros FROM billing.prices WHERE tier = 'STARTER') AS p
         RETURNING id, account_id, tenant_id, operator_id, price_id, day, amount_micros / messages AS amount
     )
-    INSERT INTO billing.billing_events (message_id, account_id, tenant_id, bucket_id, charged_at, price_id, cost_id,
+    INSERT INTO billing.billing_events_202608 (message_id, account_id, tenant_id, bucket_id, charged_at, price_id, cost_id,
         amount_micros, cost_micros, stream_sequence, segments, operator_id, tier, direction, currency, cost_currency,
         dlr_status)
     SELECT gen_random_uuid(), account_id, tenant_id, id, (day + n * interval '86399 seconds' / $2) AT TIME ZONE 'UTC', price_id,
@@ -55,24 +58,31 @@ fn messages_of_a_bucket(accounts: u32, events: u64) -> Result<i64> {
     Ok(i64::try_from(events / buckets)?.max(1))
 }
 
-/// Fills.
-pub(crate) async fn fill(database: &Client, accounts: u32, events: u64) -> Result<()> {
-    // Filling need not wait for the disk.
-    database.batch_execute("SET synchronous_commit = off").await.context("cannot prepare to fill")?;
+/// Fills, on several connections side by side, each with its share of the days.
+pub(crate) async fn fill(database: &Client, url: &str, accounts: u32, events: u64) -> Result<()> {
     let enter = FILL_ACCOUNTS.replace("{first}", FIRST_DAY).replace("{accounts}", &accounts.to_string());
     database.batch_execute(&enter).await.context("cannot enter the accounts")?;
-    let operators: Vec<&str> = OPERATORS.iter().map(|(operator, _)| *operator).collect();
+    let began = Instant::now();
     let each = messages_of_a_bucket(accounts, events)?;
+    try_join_all((1..=CONNECTIONS).map(|first| fill_days(url, first, each))).await?;
+    for statement in ["VACUUM (ANALYZE) billing.usage_buckets, billing.accounts", "CHECKPOINT"] {
+        database.batch_execute(statement).await.context("cannot end filling")?;
+    }
+    eprintln!("  filled within {} s", began.elapsed().as_secs());
+    Ok(())
+}
+
+/// Fills every so-many-th day from the first on.
+async fn fill_days(url: &str, first: usize, each: i64) -> Result<()> {
+    let database = stage::connect(url).await?;
+    // Filling need not wait for the disk.
+    database.batch_execute("SET synchronous_commit = off").await.context("cannot prepare to fill")?;
+    let operators: Vec<&str> = OPERATORS.iter().map(|(operator, _)| *operator).collect();
     let statement = database.prepare(FILL_DAY).await.context("cannot prepare to fill")?;
-    for day in 1..=DAYS {
+    for day in (first..=usize::try_from(DAYS)?).step_by(CONNECTIONS) {
         let date = format!("{}{day:02}", FIRST_DAY.trim_end_matches("01"));
         database.execute(&statement, &[&date, &each, &operators]).await.context("cannot fill a day")?;
-        eprintln!("  filled {day} of {DAYS} days");
-    }
-    for statement in
-        ["RESET synchronous_commit", "VACUUM (ANALYZE) billing.usage_buckets, billing.accounts", "CHECKPOINT"]
-    {
-        database.batch_execute(statement).await.context("cannot end filling")?;
+        eprintln!("  filled {date}");
     }
     Ok(())
 }

@@ -1,18 +1,17 @@
 //! Who asks: at a fixed rate, or as fast as answers come. Every answer must be 200 and say what was filled in.
+//!
+//! Who asks shares the processors with who answers, as pgbench does: requests are written once for each account, and of an
+//! answer no more is read than its length says.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use bytes::Bytes;
+use anyhow::{Context, Result, bail, ensure};
 use futures::future::try_join_all;
-use http_body_util::{BodyExt as _, Empty};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use rand::Rng as _;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::api::Api;
@@ -23,11 +22,15 @@ use crate::stack::{keys, sign};
 const CONNECTIONS: u32 = 16;
 /// Of so many answers one is read, not only counted.
 const READ_EVERY: u32 = 50;
+/// What ends the head of an answer.
+const HEAD_END: &[u8] = b"\r\n\r\n";
+/// No answer is longer. Bytes.
+const ANSWER_MAX: usize = 64 * 1024;
 
 /// A question for each account, with its token.
 pub(crate) struct Questions {
     port: u16,
-    tokens: Arc<Vec<String>>,
+    requests: Arc<Vec<Vec<u8>>>,
 }
 
 /// How long answers took, in microseconds.
@@ -49,47 +52,50 @@ impl Latencies {
 impl Questions {
     pub(crate) fn new(accounts: u32, api: &Api) -> Result<Self> {
         let now = Timestamp::now().as_second();
-        let token = |n: u32| {
+        let request = |n: u32| {
             let (account, tenant) = account(n);
             let claims = json!({ "iss": keys::ISSUER, "aud": keys::AUDIENCE, "sub": "bench", "exp": now + 3_600 * 6,
                 "scope": "billing:read", "roles": ["account.viewer"], "tenant_id": tenant, "account_id": account });
-            sign(&api.dir, &claims)
+            let token = sign(&api.dir, &claims)?;
+            let target = format!("/v1/billing/usage?from={FIRST_DAY}&to={LAST_DAY}&granularity=day");
+            anyhow::Ok(
+                format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n")
+                    .into_bytes(),
+            )
         };
-        Ok(Self { port: api.port, tokens: Arc::new((1..=accounts).map(token).collect::<Result<_>>()?) })
+        Ok(Self { port: api.port, requests: Arc::new((1..=accounts).map(request).collect::<Result<_>>()?) })
     }
 
     async fn asker(&self) -> Result<Asker> {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await.context("cannot connect to the api")?;
         stream.set_nodelay(true).context("cannot tell the connection not to wait")?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.context("the api does not speak HTTP")?;
-        tokio::spawn(connection);
-        Ok(Asker { sender, tokens: Arc::clone(&self.tokens), asked: 0 })
+        Ok(Asker { stream, requests: Arc::clone(&self.requests), answer: Vec::with_capacity(ANSWER_MAX), asked: 0 })
     }
 }
 
 /// One connection.
 struct Asker {
-    sender: SendRequest<Empty<Bytes>>,
-    tokens: Arc<Vec<String>>,
+    stream: TcpStream,
+    requests: Arc<Vec<Vec<u8>>>,
+    answer: Vec<u8>,
     asked: u32,
 }
 
 impl Asker {
     /// Asks for one account.
     async fn ask(&mut self) -> Result<()> {
-        let token = &self.tokens[rand::rng().random_range(0..self.tokens.len())];
-        let request = Request::get(format!("/v1/billing/usage?from={FIRST_DAY}&to={LAST_DAY}&granularity=day"))
-            .header("host", "localhost")
-            .header("authorization", format!("Bearer {token}"))
-            .body(Empty::new())
-            .context("no request")?;
-        self.sender.ready().await.context("the api has closed the connection")?;
-        let answer = self.sender.send_request(request).await.context("no answer")?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await.context("an answer broke off")?.to_bytes();
-        ensure!(status == StatusCode::OK, "{status}: {}", String::from_utf8_lossy(&body));
+        let request = &self.requests[rand::rng().random_range(0..self.requests.len())];
+        self.stream.write_all(request).await.context("the api has closed the connection")?;
+        self.answer.clear();
+        let body = loop {
+            let read = self.stream.read_buf(&mut self.answer).await.context("an answer broke off")?;
+            ensure!(read > 0 && self.answer.len() < ANSWER_MAX, "an answer broke off or has no end");
+            if let Some(body) = body_of(&self.answer)? {
+                break body;
+            }
+        };
         if self.asked.is_multiple_of(READ_EVERY) {
-            let told: Value = serde_json::from_slice(&body).context("an answer is not JSON")?;
+            let told: Value = serde_json::from_slice(body).context("an answer is not JSON")?;
             let days = told["buckets"].as_array().context("an answer has no days")?;
             let complete = days.len() == 31 && days.iter().all(|day| day["messageCount"].as_u64() > Some(0));
             ensure!(complete, "an answer lacks days: {told}");
@@ -97,6 +103,19 @@ impl Asker {
         self.asked = self.asked.wrapping_add(1);
         Ok(())
     }
+}
+
+/// The body of an answer of 200, once all of it is there.
+fn body_of(answer: &[u8]) -> Result<Option<&[u8]>> {
+    let Some(end) = answer.windows(HEAD_END.len()).position(|window| window == HEAD_END) else { return Ok(None) };
+    let (head, body) = (String::from_utf8_lossy(&answer[..end]), &answer[end + HEAD_END.len()..]);
+    if !head.starts_with("HTTP/1.1 200 ") {
+        bail!("the api answers {head} {}", String::from_utf8_lossy(body));
+    }
+    let length =
+        head.lines().find_map(|line| line.strip_prefix("content-length: ")).context("an answer has no length")?;
+    let length: usize = length.trim().parse().context("the length of an answer is no number")?;
+    Ok((body.len() >= length).then_some(body))
 }
 
 /// So many requests a second, each at its moment; how long after that its answer was there.
@@ -143,6 +162,21 @@ pub(crate) async fn as_fast_as_it_goes(questions: &Questions, askers: u32, durin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_is_there_when_as_much_came_as_it_says() {
+        for (answer, expected) in [
+            ("", Some(None)),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n", Some(None)),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{", Some(None)),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\netag: \"a\"\r\n\r\n{}", Some(Some("{}"))),
+            ("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 2\r\n\r\n{}", None),
+            ("HTTP/1.1 200 OK\r\n\r\n{}", None),
+        ] {
+            let expected = expected.map(|body| body.map(str::as_bytes));
+            assert_eq!(body_of(answer.as_bytes()).ok(), expected, "{answer}");
+        }
+    }
 
     #[test]
     fn a_quantile_is_the_slowest_of_its_share() {

@@ -147,6 +147,7 @@ pub(crate) struct RefusedView {
 
 /// What is earned on a segment of one key with one operator, on the line's first day.
 #[derive(Serialize, ToSchema)]
+#[schema(as = DeckMargin)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MarginView {
     /// Of the file.

@@ -162,7 +162,8 @@ pub(crate) async fn prove<S: Store>(call: Call<S>) -> Result<HttpResponse, Probl
     let proof = proof.await?;
     let proof = proof.ok_or(Kind::NotFound)?;
     call.note_read(Some(invoice.account), "invoice proof").await?;
-    answer::ok(&ProofView::of(&invoice, &proof))
+    let view = ProofView::of(&invoice, &proof);
+    answer::meaning(&view, &view.undated())
 }
 
 impl ProofView {
@@ -180,6 +181,11 @@ impl ProofView {
             receipts: ReceiptsView::of(&proof.receipts),
             document_sha256: invoice.pdf_sha256.map(hex),
         }
+    }
+
+    /// What may be otherwise when it is counted again.
+    fn undated(&self) -> impl Serialize + '_ {
+        (self.invoice_id, self.agrees, &self.lines, &self.receipts, &self.document_sha256)
     }
 }
 

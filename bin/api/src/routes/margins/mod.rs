@@ -35,5 +35,6 @@ pub(crate) async fn list<S: Store>(call: Call<S>) -> Result<HttpResponse, Proble
         });
     }
     let next_cursor = place.next(page.next.clone());
-    answer::ok(&MarginList::of(&question, &page, next_cursor)?).map(answer::varied)
+    let list = MarginList::of(&question, &page, next_cursor)?;
+    answer::meaning(&list, &list.undated()).map(answer::varied)
 }

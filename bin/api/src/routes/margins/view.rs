@@ -157,6 +157,11 @@ impl MarginList {
             next_cursor,
         })
     }
+
+    /// All but the instant until when it is complete: as long as this is the same, nothing has been used.
+    pub(super) fn undated(&self) -> impl Serialize + '_ {
+        (&self.from, &self.to, self.group_by, &self.data, &self.totals, &self.next_cursor)
+    }
 }
 
 impl MarginGroupView {

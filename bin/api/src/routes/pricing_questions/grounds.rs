@@ -94,6 +94,7 @@ pub(super) struct CostView {
 
 /// What is left of the price.
 #[derive(Serialize, ToSchema)]
+#[schema(as = PriceMargin)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct MarginView {
     /// Amount minus cost; null when it is unknown.
