@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
@@ -167,20 +167,22 @@ async fn a_pull_that_is_cut_short_keeps_nothing() {
     stage.end().await;
 }
 
-/// Answers the next request for messages beside the server that serves it, as a node does that knows nobody who would.
-fn refuse_next_request(url: &str, name: &str) -> std::thread::JoinHandle<()> {
-    let address = url.strip_prefix("nats://").unwrap();
-    let mut server = TcpStream::connect(address).unwrap();
-    let mut lines = BufReader::new(server.try_clone().unwrap()).lines().map(Result::unwrap);
+/// Answers requests for messages beside the server that serves them, as a node does that knows nobody who would; until
+/// the connection is shut down.
+fn refuse_requests(url: &str, name: &str) -> TcpStream {
+    let mut server = TcpStream::connect(url.strip_prefix("nats://").unwrap()).unwrap();
+    let mut lines = BufReader::new(server.try_clone().unwrap()).lines().map_while(Result::ok);
     let hello = r#"CONNECT {"verbose":false,"pedantic":false,"headers":true,"protocol":1}"#;
     write!(server, "{hello}\r\nSUB $JS.API.CONSUMER.MSG.NEXT.{name}.{name} 1\r\nPING\r\n").unwrap();
     assert!(lines.any(|line| line == "PONG"));
+    let connection = server.try_clone().unwrap();
     std::thread::spawn(move || {
-        let request = lines.find(|line| line.starts_with("MSG ")).unwrap();
-        let reply = request.split(' ').nth(3).unwrap();
-        write!(server, "HPUB {reply} 16 16\r\nNATS/1.0 503\r\n\r\n\r\nPING\r\n").unwrap();
-        assert!(lines.any(|line| line == "PONG"));
-    })
+        for request in lines.filter(|line| line.starts_with("MSG ")) {
+            let reply = request.split(' ').nth(3).unwrap();
+            let _shut_down = write!(server, "HPUB {reply} 16 16\r\nNATS/1.0 503\r\n\r\n\r\n");
+        }
+    });
+    connection
 }
 
 #[tokio::test]
@@ -188,12 +190,24 @@ async fn what_a_refused_request_is_given_nevertheless_is_given_back_at_once() {
     const MESSAGES: usize = 4_000;
     let stage = Stage::new().await;
     stage.publish((0..4_000).map(report)).await;
-    let mut refused = stage.open(MESSAGES).await;
-    let refusing = refuse_next_request(&stage.urls[0], &stage.name);
-    let error = refused.next_batch().await.map(|batch| batch.len()).unwrap_err();
+    let refusing = refuse_requests(&stage.urls[0], &stage.name);
+    let mut refused = None;
+    for _ in 0..20 {
+        let mut puller = stage.open(MESSAGES).await;
+        match puller.next_batch().await {
+            // All messages were faster than the refusal.
+            Ok(batch) => batch.give_back().await,
+            Err(error) => {
+                refused = Some((puller, error));
+                break;
+            }
+        }
+        puller.close().await;
+    }
+    refusing.shutdown(Shutdown::Both).unwrap();
+    let (puller, error) = refused.expect("no request was refused");
     assert!(matches!(&error, NatsError::Refused(status) if status.starts_with("503")), "{error}");
-    refusing.join().unwrap();
-    refused.close().await;
+    puller.close().await;
 
     let since = Instant::now();
     let (mut puller, mut seen) = (stage.open(MESSAGES).await, BTreeSet::new());
