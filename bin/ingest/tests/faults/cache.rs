@@ -9,7 +9,7 @@ use crate::servers::{RedisCluster, RedisServer};
 use crate::stage::{Plan, Stage};
 
 /// Waits until a pod has offered its book. One that could not at its start offers the next version.
-async fn offered(stage: &Stage, redis: &RedisServer) {
+pub(crate) async fn offered(stage: &Stage, redis: &RedisServer) {
     for look in 1..=300 {
         if redis.ask("DBSIZE\r\n").await.trim() != ":0" {
             return;
