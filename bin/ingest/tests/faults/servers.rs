@@ -141,6 +141,8 @@ impl RedisServer {
         command.args(["--cluster-announce-ip", "127.0.0.1"]);
         let tls_port = encryption.map(|encryption| {
             let tls_port = free_port();
+            // Else the cluster names the other port, to whoever asks by this one.
+            command.args(["--tls-cluster", "yes"]);
             command.args(["--tls-port", &tls_port.to_string(), "--tls-auth-clients", "no", "--tls-cert-file"]);
             command.arg(&encryption.certificate).arg("--tls-key-file").arg(&encryption.key);
             command.arg("--tls-ca-cert-file").arg(&encryption.authority_file);
