@@ -93,8 +93,6 @@ async fn a_variable_or_a_file_is_wrong() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     let in_url = format!("postgres://api:{CANARY}@127.0.0.1/billing");
-    let half = stage.file("half/database-api.json", &format!("{{\"username\":\"api\",\"password\":\"{CANARY}"));
-    let half = half.rsplit_once('/').unwrap().0;
     let no_pem = stage.file("no.pem", "nothing of the kind");
     for (changes, sentence) in [
         (vec![("BILLING_S3_ENDPOINT", "")], "BILLING_S3_ENDPOINT is not set"),
@@ -102,7 +100,6 @@ async fn a_variable_or_a_file_is_wrong() {
         (vec![("BILLING_DATABASE_URL", &in_url)], "the database URL must not hold a user name or password"),
         (vec![("BILLING_SECRET_DATABASE_API_PASSWORD", "<no value>")], "the secret database-api cannot be used"),
         (vec![("BILLING_SECRET_DATABASE_API_PASSWORD", "")], "the secret database-api"),
-        (vec![("BILLING_CREDENTIALS", "files"), ("BILLING_CREDENTIALS_DIR", half)], "database-api.json"),
         (vec![("BILLING_TLS_CA_FILE", "/nowhere/ca.pem")], "this one cannot be read: No such file or directory"),
         (vec![("BILLING_TLS_CA_FILE", &no_pem)], "allowed: a file of certificates in PEM; this one holds none"),
         (vec![("BILLING_JWT_JWKS", "/nowhere/jwks.json")], "the file of the token keys cannot be read"),
@@ -146,6 +143,11 @@ async fn the_database_is_another_one_or_the_login_another_ones() {
 async fn what_may_come_is_waited_for() {
     let stage = Stage::new().await;
     let with_newline = format!("{PASSWORD}\n");
+    let half = stage.file("half/database-api.json", &format!("{{\"username\":\"api\",\"password\":\"{CANARY}"));
+    let half = half.rsplit_once('/').unwrap().0;
+    // Half written, perhaps: the rest comes.
+    let files = [("BILLING_CREDENTIALS", "files"), ("BILLING_CREDENTIALS_DIR", half)];
+    stage.check(&[], &files, "database-api.json is not a JSON object of texts", None);
     for (changes, sentence) in [
         (("BILLING_SECRET_DATABASE_API_PASSWORD", with_newline.as_str()), SERVING),
         (("BILLING_DATABASE_URL", "postgres://127.0.0.1:9/billing"), "not ready before the database is there"),

@@ -9,7 +9,7 @@ use crate::servers::{RedisCluster, RedisServer};
 use crate::stage::{Plan, Stage};
 
 /// Waits until a pod has offered its book. One that could not at its start offers the next version.
-async fn offered(stage: &Stage, redis: &RedisServer) {
+pub(crate) async fn offered(stage: &Stage, redis: &RedisServer) {
     for look in 1..=300 {
         if redis.ask("DBSIZE\r\n").await.trim() != ":0" {
             return;
@@ -69,7 +69,8 @@ async fn a_master_lost() {
     cluster.kill(master);
     bill(&stage, &pod).await;
     cluster.succeeded(master).await;
-    bill(&stage, &pod).await;
+    stage.publish(&stage.messages(500).await).await;
+    stage.prove().await;
     // One that is not connected yet when it first asks, asks the database.
     let mut served = 0;
     for _ in 0..5 {

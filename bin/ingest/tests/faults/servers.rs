@@ -134,11 +134,15 @@ impl RedisServer {
             "no",
             "--cluster-node-timeout",
             "1000",
+            "--repl-diskless-sync-delay",
+            "0",
         ]);
         // A node that has never met another does not know its own address.
         command.args(["--cluster-announce-ip", "127.0.0.1"]);
         let tls_port = encryption.map(|encryption| {
             let tls_port = free_port();
+            // Else the cluster names the other port, to whoever asks by this one.
+            command.args(["--tls-cluster", "yes"]);
             command.args(["--tls-port", &tls_port.to_string(), "--tls-auth-clients", "no", "--tls-cert-file"]);
             command.arg(&encryption.certificate).arg("--tls-key-file").arg(&encryption.key);
             command.arg("--tls-ca-cert-file").arg(&encryption.authority_file);
@@ -209,11 +213,15 @@ impl RedisCluster {
         for (master, replica) in masters.iter().zip(replicas) {
             let name = master.ask("CLUSTER MYID\r\n").await;
             let name = name.lines().nth(1).unwrap().to_owned();
-            until("the replica follows", 20, async || {
-                replica.ask(&format!("CLUSTER REPLICATE {name}\r\n")).await;
-                replica.ask("INFO replication\r\n").await.contains("master_link_status:up")
+            // It may not know the master yet; a second word to one that follows would begin it anew.
+            until("the replica obeys", 30, async || {
+                replica.ask(&format!("CLUSTER REPLICATE {name}\r\n")).await.contains("+OK")
             })
             .await;
+        }
+        for replica in replicas {
+            let follows = async || replica.ask("INFO replication\r\n").await.contains("master_link_status:up");
+            until("the replica follows", 30, follows).await;
         }
         Self { nodes }
     }
