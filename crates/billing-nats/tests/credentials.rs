@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use billing_nats::{BoxError, Nats};
+use billing_testing::certificates::trusting_nobody;
 use nkeys::KeyPair;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -131,7 +132,8 @@ async fn a_connection_is_made_anew_when_its_credentials_change() {
             async move { now.map(Some).ok_or_else(|| BoxError::from("not known yet")) }
         }
     };
-    let nats = Nats::connect(&[format!("nats://127.0.0.1:{}", server.port)], "test", read).await.unwrap();
+    let nats =
+        Nats::connect(&[format!("nats://127.0.0.1:{}", server.port)], "test", trusting_nobody(), read).await.unwrap();
     nats.reconnect_on_change(current);
     assert!(nats.flush().await.is_err(), "connected without credentials");
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use billing_domain::ports::Clock as _;
 use billing_vault::Lease;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{Credentials, CredentialsError, Found, Source};
 use crate::{Backoff, Secret, SystemClock, chain};
@@ -27,6 +27,8 @@ const RETRY_MAX: Duration = Duration::from_secs(15);
 /// What is read because it was refused may be a new user each time: not many of them.
 const REFUSED_FIRST: Duration = Duration::from_secs(2);
 const REFUSED_MAX: Duration = Duration::from_secs(60);
+/// How long the start waits for a secret that is there.
+const FIRST_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long a program that does one thing and ends waits for Vault.
 const OBTAIN_TIME_MAX: Duration = Duration::from_secs(30);
 
@@ -41,7 +43,8 @@ pub struct Followed<T> {
 
 impl Credentials {
     /// Follows a secret. `make` says what the fields come to, or `None` when they are missing and must not be. What is
-    /// wrong with the environment is told at once, as it stays wrong; other sources are tried until they answer.
+    /// wrong with the environment is told at once, as it stays wrong; other sources are tried until they answer, and
+    /// waited for no longer than for an instant.
     ///
     /// # Errors
     /// [`CredentialsError`] of the environment. Must be called within a Tokio runtime.
@@ -60,7 +63,10 @@ impl Credentials {
             let read = wanted.read().await?;
             return Ok(wanted.begin(Some(read)));
         }
-        Ok(wanted.begin(None))
+        let mut followed = wanted.begin(None);
+        // What is looked at once, at the start, is looked at with it; but nothing hangs on it.
+        drop(timeout(FIRST_TIME_MAX, followed.current.wait_for(Option::is_some)).await);
+        Ok(followed)
     }
 
     /// Likewise, for a program that does one thing and ends: has the secret, or the reason why it cannot be had. Waits
@@ -138,6 +144,7 @@ where
         );
         metrics::describe_gauge!(EXPIRY, metrics::Unit::Seconds, "When what is in use ends unless it is renewed");
         metrics::counter!(ERRORS, "secret" => self.name).increment(0);
+        metrics::gauge!(EXPIRY, "secret" => self.name).set(f64::INFINITY);
         if !matches!(&*self.credentials.0, Source::Env(_)) {
             tokio::spawn(Follower { wanted: self, sender, refusals }.run(held));
         }
@@ -254,9 +261,10 @@ where
     }
 
     fn tell_expiry(&self, held: &Held) {
-        let Some(lease) = &held.lease else { return };
+        let gauge = metrics::gauge!(EXPIRY, "secret" => self.wanted.name);
+        let Some(lease) = &held.lease else { return gauge.set(f64::INFINITY) };
         let now = u64::try_from(SystemClock.now().as_second()).unwrap_or_default();
         let ends = Duration::from_secs(now) + lease.valid_for;
-        metrics::gauge!(EXPIRY, "secret" => self.wanted.name).set(ends);
+        gauge.set(ends);
     }
 }

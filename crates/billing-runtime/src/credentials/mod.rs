@@ -33,7 +33,7 @@ enum Source {
     /// A folder of files `<name>.json`, each a JSON object of texts.
     Files(PathBuf),
     /// A Vault server: the mount of its key-value engine, and what lies elsewhere, by variable.
-    Vault { vault: Vault, mount: String, paths: BTreeMap<String, String> },
+    Vault { vault: Box<Vault>, mount: String, paths: BTreeMap<String, String> },
 }
 
 /// The fields that were asked for, and for how long they are good.
@@ -48,8 +48,10 @@ impl Credentials {
         Self(Arc::new(match one_of(env, "BILLING_CREDENTIALS", ["env", "files", "vault"]) {
             "files" => Source::Files(env.required("BILLING_CREDENTIALS_DIR", "a folder").into()),
             "vault" => Source::Vault {
-                vault: Vault::new(env.required_url("VAULT_ADDR", &["http", "https"]), auth(env))
-                    .trusting(env.optional("BILLING_TLS_CA_FILE").map(PathBuf::from)),
+                vault: Box::new(
+                    Vault::new(env.required_url("VAULT_ADDR", &["http", "https"]), auth(env))
+                        .trusting(env.optional("BILLING_TLS_CA_FILE").map(PathBuf::from)),
+                ),
                 mount: env.text("BILLING_VAULT_MOUNT", "secret"),
                 paths: env.with_prefix(PATH_PREFIX),
             },
