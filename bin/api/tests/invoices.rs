@@ -200,7 +200,7 @@ async fn an_invoice_is_declared_void_once_and_its_usage_is_free() {
     assert_eq!(shown, voided_at.replace("+00", "Z").parse().unwrap());
     assert_eq!((&first["voidReason"], &first["disposition"]), (&json!("wrong price"), &json!("rebill")));
     let waive = json!({"reason": "a gift", "disposition": "waive"});
-    let nothing = InvoiceId(uuid::Uuid::from_u128(1));
+    let nothing = InvoiceId(Uuid::from_u128(1));
     for (why, id, key, body, expected) in [
         ("again", august, Some("k"), &body, (200, "")),
         ("the key for another body", august, Some("k"), &waive, (422, "/problems/idempotency-key-reused")),
@@ -417,7 +417,7 @@ async fn what_an_invoice_stands_on() {
     assert_eq!(ids.join(" "), db.text(&stored.replace('%', &account(1).to_string())).await);
 
     let elsewhere = service.customer(account(1), tenant(2));
-    for (token, id) in [(&customer, other), (&elsewhere, august), (&customer, InvoiceId(uuid::Uuid::from_u128(1)))] {
+    for (token, id) in [(&customer, other), (&elsewhere, august), (&customer, InvoiceId(Uuid::from_u128(1)))] {
         for below in ["proof", "usage.csv"] {
             assert_eq!(service.get(token, &format!("{LIST}/{id}/{below}")).await.0, 404, "{below}");
         }
@@ -439,10 +439,10 @@ const EXPORTING: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = c
     AND query LIKE 'COPY (SELECT message_id%' AND state = 'active'";
 
 async fn until_no_export(db: &TestDatabase) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(20);
     while db.number(EXPORTING).await > 0 {
-        assert!(std::time::Instant::now() < deadline, "the server goes on");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        assert!(Instant::now() < deadline, "the server goes on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
