@@ -142,7 +142,7 @@ async fn an_invoice_is_declared_void_once_and_its_usage_is_free() {
     assert_eq!(shown, voided_at.replace("+00", "Z").parse().unwrap());
     assert_eq!((&first["voidReason"], &first["disposition"]), (&json!("wrong price"), &json!("rebill")));
     let waive = json!({"reason": "a gift", "disposition": "waive"});
-    let nothing = InvoiceId(uuid::Uuid::from_u128(1));
+    let nothing = InvoiceId(Uuid::from_u128(1));
     for (why, id, key, body, expected) in [
         ("again", august, Some("k"), &body, (200, "")),
         ("the key for another body", august, Some("k"), &waive, (422, "/problems/idempotency-key-reused")),
@@ -359,7 +359,7 @@ async fn what_an_invoice_stands_on() {
     assert_eq!(ids.join(" "), db.text(&stored.replace('%', &account(1).to_string())).await);
 
     let elsewhere = service.customer(account(1), tenant(2));
-    for (token, id) in [(&customer, other), (&elsewhere, august), (&customer, InvoiceId(uuid::Uuid::from_u128(1)))] {
+    for (token, id) in [(&customer, other), (&elsewhere, august), (&customer, InvoiceId(Uuid::from_u128(1)))] {
         for below in ["proof", "usage.csv"] {
             assert_eq!(service.get(token, &format!("{LIST}/{id}/{below}")).await.0, 404, "{below}");
         }

@@ -50,7 +50,8 @@ impl Stage {
     }
 
     fn consumer(&self, batch_size: usize) -> EventConsumer {
-        let config = ConsumerConfig { stream: self.name.clone(), durable: self.name.clone(), workers: 2, batch_size };
+        let (stream, durable) = (self.name.clone(), self.name.clone());
+        let config = ConsumerConfig { stream, durable, workers: 2, batch_size, is_traced: true };
         self.nats.consumer(config)
     }
 
