@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use service::issued::{EXPORTING, draft, issue, multiply_usage, pdf, until_no_export, use_in, world};
 use service::{Service, documents, read, s3_variable};
 use sha2::{Digest, Sha256};
-use support::{PASSWORD, TestDatabase, account, tenant};
+use support::{PASSWORD, account, tenant};
 use uuid::Uuid;
 
 const LIST: &str = "/v1/billing/invoices";

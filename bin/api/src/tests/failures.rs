@@ -124,7 +124,7 @@ async fn a_client_that_leaves_breaks_nothing_off() {
 async fn a_panic_is_a_problem() {
     let world = World::new().await;
     let work = world.services.run(async move |_store: Memory| -> Result<(), Problem> { panic!("secret") });
-    let trace = crate::http::trace::Trace::of(&actix_web::http::header::HeaderMap::new());
+    let trace = crate::http::trace::Trace::of(&actix_web::http::header::HeaderMap::new(), &tracing::Span::none());
     let response = work.await.unwrap_err().into_response(&trace);
     assert_eq!(response.status().as_u16(), 500);
     // The place that it held is free again.
