@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::bodies::{self, post};
 use super::world::{Ask, Reply, TENANT, World};
-use super::{invoices, quarantine};
+use super::{invoices, proofs, quarantine};
 use crate::http::problem::Kind;
 use crate::routes::{Access, table};
 use crate::services::REQUESTS_MAX;
@@ -255,6 +255,7 @@ async fn an_id_of_one_kind_is_none_of_another() {
     let profile = json!({"tenantId": TENANT, "accountTier": "GROWTH", "currency": "USD"});
     assert_eq!(world.send(&Ask::new("PATCH", &path).staff().json(&profile)).await.status, 201);
     invoices::put(&world, invoices::issued(1, "2026-09"));
+    proofs::put_first(&world);
     quarantine::put_open(&world, 1);
     // Each with the part of the path that its own routes have and no other has.
     let kinds = [

@@ -43,8 +43,17 @@ async fn world(change: impl FnOnce(&mut InvoiceProof), usage: Vec<Option<&'stati
     let mut proof = proof();
     change(&mut proof);
     world.memory.put_invoice(issued(1, "2026-09"), InvoiceContents::default());
-    world.memory.put_proven(id(1), ProvenInvoice { proof, usage });
+    put(&world, proof, usage);
     world
+}
+
+fn put(world: &World, proof: InvoiceProof, usage: Vec<Option<&'static str>>) {
+    world.memory.put_proven(id(1), ProvenInvoice { proof, usage });
+}
+
+/// What the first invoice stands on.
+pub(super) fn put_first(world: &World) {
+    put(world, proof(), Vec::new());
 }
 
 #[actix_web::test]
