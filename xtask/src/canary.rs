@@ -12,6 +12,8 @@ use uuid::Uuid;
 
 /// In two halves, so that what prints this file is no leak.
 const MARK: &str = concat!("canary-of", "-the-");
+/// Between a secret's name and what nobody can guess.
+const NAME_ENDS: &str = "-0";
 /// The middle of the same in base64, at each of the three places where it may begin.
 const MARK_BASE64: [&str; 3] = ["FuYXJ5LW9mLXRoZS", "bmFyeS1vZi10aGUt", "YW5hcnktb2YtdGhl"];
 const PRIVATE_KEY: &str = concat!("PRIVATE", " KEY-----");
@@ -19,10 +21,9 @@ const PRIVATE_KEY: &str = concat!("PRIVATE", " KEY-----");
 const SEED_LENGTH: usize = 58;
 const SEED_KINDS: &str = "UAONCX";
 
-/// A new secret of that name, of small letters and hyphens.
+/// A new secret of that name, of small letters, digits and hyphens.
 pub(crate) fn secret(name: &str) -> String {
-    // The digit ends the name.
-    format!("{MARK}{name}-0{}", Uuid::new_v4().simple())
+    format!("{MARK}{name}{NAME_ENDS}{}", Uuid::new_v4().simple())
 }
 
 /// Looks through every file below the folders; the file and the secret's name for each leak, never the value. `skip` says
@@ -48,8 +49,9 @@ fn leaks(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (at, _) in text.match_indices(MARK) {
         let rest = &text[at + MARK.len()..];
-        let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '-').unwrap_or(rest.len());
-        found.insert(format!("secret of the {}", rest[..end].trim_end_matches('-')));
+        let end = rest.find(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit() && c != '-').unwrap_or(rest.len());
+        let name = rest[..end].split_once(NAME_ENDS).map_or(&rest[..end], |(name, _)| name);
+        found.insert(format!("secret of the {}", name.trim_end_matches('-')));
     }
     if MARK_BASE64.iter().any(|mark| text.contains(mark)) {
         found.insert("a secret in base64".to_owned());

@@ -324,7 +324,7 @@ async fn attempt_once<T: Transaction>(pool: &Pool<Door>, work: &T) -> Result<T::
         drop(Object::take(connection));
         return Err(error.into());
     }
-    let result = work.run(&mut **connection).await;
+    let result = work.run(&mut connection).await;
     let ended = match &result {
         Ok(_) => AnsiTransactionManager::commit_transaction(&mut **connection).await,
         Err(_) => AnsiTransactionManager::rollback_transaction(&mut **connection).await,

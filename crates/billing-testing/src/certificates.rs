@@ -1,4 +1,5 @@
 //! Certificates for servers that a test starts with encryption, and clients that trust, or do not trust, who signed them.
+#![allow(clippy::expect_used, clippy::panic, reason = "what a test cannot do without, it says so and ends")]
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::CertificateDer;

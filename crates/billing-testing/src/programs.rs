@@ -1,5 +1,6 @@
 //! A program as an operator starts it: with these variables and no others, from a folder in which nothing can be written, and
 //! never for longer than it is given.
+#![allow(clippy::expect_used, clippy::panic, reason = "what a test cannot do without, it says so and ends")]
 
 use std::io::Read as _;
 use std::process::{Child, Command, Stdio};
