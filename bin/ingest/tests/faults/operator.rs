@@ -17,7 +17,7 @@ impl Operator {
     pub(crate) fn new() -> Self {
         let (operator, account, system) = (KeyPair::new_operator(), KeyPair::new_account(), KeyPair::new_account());
         let user = KeyPair::new_user();
-        let signed = |what: &KeyPair, name: &str, claims: Value| sign(&operator, &what.public_key(), name, claims);
+        let signed = |what: &KeyPair, name: &str, claims: Value| sign(&operator, &what.public_key(), name, &claims);
         let anything = json!({"subs": -1, "conn": -1, "leaf": -1, "imports": -1, "exports": -1, "data": -1, "payload": -1,
             "wildcards": true, "mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1});
         let of_operator = json!({"type": "operator", "version": 2, "system_account": system.public_key()});
@@ -38,7 +38,7 @@ impl Operator {
                 "leaf": -1, "imports": -1, "exports": -1, "data": -1, "payload": -1, "wildcards": true}})
             ),
         );
-        let token = sign(&account, &user.public_key(), "billing-service", of_user);
+        let token = sign(&account, &user.public_key(), "billing-service", &of_user);
         let seed = user.seed().unwrap();
         let credentials = format!(
             "-----BEGIN NATS USER JWT-----\n{token}\n------END NATS USER JWT------\n\n\
@@ -56,7 +56,7 @@ impl Operator {
     }
 }
 
-fn sign(by: &KeyPair, subject: &str, name: &str, claims: Value) -> String {
+fn sign(by: &KeyPair, subject: &str, name: &str, claims: &Value) -> String {
     let head = json!({"typ": "JWT", "alg": "ed25519-nkey"});
     let body = json!({"jti": name, "iat": 1_700_000_000, "iss": by.public_key(), "sub": subject, "name": name,
         "nats": claims});
