@@ -49,7 +49,7 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode> {
             return Ok(tested);
         }
     }
-    timed("conformance", conformance::run(&conformance::Args::default())).await
+    timed("conformance", conformance::run(&conformance::Args::of_ci())).await
 }
 
 async fn timed<T>(name: &str, work: impl Future<Output = Result<T>>) -> Result<T> {

@@ -42,7 +42,7 @@ pub(crate) struct Args {
 /// Measures. Fails when what was issued is wrong; a figure that misses its target is only told.
 pub(crate) async fn run(args: &Args) -> Result<ExitCode> {
     let program = match &args.program {
-        Some(program) => program.canonicalize()?,
+        Some(program) => std::path::absolute(program)?,
         None => stage::build("invoice-cron").await?,
     };
     let dir = tree::root().join("target/bench-invoices-stack");

@@ -71,7 +71,7 @@ struct Measured {
 /// Measures. Fails when an answer is wrong; a figure that misses its target is only told.
 pub(crate) async fn run(args: &Args) -> Result<ExitCode> {
     let program = match &args.program {
-        Some(program) => program.canonicalize()?,
+        Some(program) => std::path::absolute(program)?,
         None => stage::build("api").await?,
     };
     let dir = tree::root().join("target/bench-rest-stack");

@@ -28,14 +28,16 @@ pub(crate) struct Args {
     /// Seconds that schemathesis asks, as staff and as a customer together.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(20..=36_000))]
     seconds: u32,
-    /// The same seed asks the same questions; if not given, one is drawn and printed.
+    /// The same seed asks the same questions; if not given, one is drawn and printed. CI's is always the same: what it says is
+    /// said of the change, and luck is for whoever looks for faults.
     #[arg(long)]
     seed: Option<u32>,
 }
 
-impl Default for Args {
-    fn default() -> Self {
-        Self { seconds: 200, seed: None }
+impl Args {
+    /// What CI asks.
+    pub(crate) fn of_ci() -> Self {
+        Self { seconds: 200, seed: Some(20_261_101) }
     }
 }
 

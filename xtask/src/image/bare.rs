@@ -3,13 +3,14 @@
 
 use std::io::Read as _;
 use std::net::TcpListener;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::PROGRAMS;
+use super::{BINARY, PROGRAMS};
 
 /// The user of the image.
 const USER: &str = "65532:65532";
@@ -60,8 +61,8 @@ const S3_SECRETS: [(&str, &str); 2] =
 pub(super) struct Bare(PathBuf);
 
 impl Bare {
-    /// Lays the folder out around the stripped programs in `programs`; `None` where nobody may: that takes root.
-    pub(super) fn lay_out(root: PathBuf, programs: &Path) -> Result<Option<Self>> {
+    /// Lays the folder out around the stripped program; `None` where nobody may: that takes root.
+    pub(super) fn lay_out(root: PathBuf, stripped: &Path) -> Result<Option<Self>> {
         let may = Command::new("unshare").args(["--mount", "true"]).stderr(Stdio::null()).status();
         if !rustix::process::geteuid().is_root() || !may.is_ok_and(|status| status.success()) {
             return Ok(None);
@@ -71,13 +72,14 @@ impl Bare {
             let folder = root.join(folder);
             std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         }
+        copy(stripped, &root.join("usr/local/bin").join(BINARY))?;
         for program in PROGRAMS {
-            copy(&programs.join(program), &root.join("usr/local/bin").join(program))?;
-            for library in libraries(&programs.join(program))? {
-                let to = root.join(library.strip_prefix("/").unwrap_or(&library));
-                std::fs::create_dir_all(to.parent().unwrap_or(&root)).context("cannot create a folder")?;
-                copy(&library, &to)?;
-            }
+            symlink(BINARY, root.join("usr/local/bin").join(program)).context("cannot link a program")?;
+        }
+        for library in libraries(stripped)? {
+            let to = root.join(library.strip_prefix("/").unwrap_or(&library));
+            std::fs::create_dir_all(to.parent().unwrap_or(&root)).context("cannot create a folder")?;
+            copy(&library, &to)?;
         }
         copy(&Path::new("/").join(CERTIFICATES), &root.join(CERTIFICATES))?;
         let passwd = "root:x:0:0::/root:/sbin/nologin\nnonroot:x:65532:65532::/home/nonroot:/sbin/nologin\n";

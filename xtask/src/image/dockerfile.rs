@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::PROGRAMS;
+use super::{BINARY, PROGRAMS};
 use crate::tree;
 
 /// The user of the image, and of the chart.
@@ -70,11 +70,12 @@ fn of_text(dockerfile: &str, ignored: &str, manifests: &[String], toolchain: &st
         let is_there = before.iter().any(|it| it.name == "COPY" && it.rest == line);
         expect(is_there, format!("the layer of dependencies lacks: COPY {line}"));
     }
-    for program in PROGRAMS {
-        let is_built = builds.iter().all(|at| all[*at].rest.contains(&format!("--bin {program}")));
-        let is_stripped = all.iter().any(|it| it.rest.contains("strip ") && it.rest.contains(program));
-        expect(is_built && is_stripped, format!("{program} is not built and stripped"));
-    }
+    let is_built = builds.iter().all(|at| all[*at].rest.contains(&format!("--bin {BINARY}")));
+    let is_stripped = all.iter().any(|it| it.rest.contains("strip ") && it.rest.contains(BINARY));
+    expect(is_built && is_stripped, format!("{BINARY} is not built and stripped"));
+    let linked = all.iter().find_map(|it| it.rest.split_once("for program in ")?.1.split_once("; do ln -s "));
+    let names: Vec<&str> = linked.map(|(names, _)| names.split_whitespace().collect()).unwrap_or_default();
+    expect(names == PROGRAMS, format!("the image links {names:?}, the programs are {PROGRAMS:?}"));
     let last = all.iter().rposition(|it| it.name == "FROM").unwrap_or(0);
     expect(all.get(last).is_some_and(|it| it.rest == "${BASE}"), "the last stage is not FROM ${BASE}".to_owned());
     for (name, rest) in [
@@ -175,7 +176,12 @@ mod tests {
             ("COPY xtask/Cargo.toml xtask/\n", "", "the layer of dependencies lacks: COPY xtask/Cargo.toml xtask/"),
             ("rust:1.95.0-", "rust:1.94.0-", "RUST is rust:1.94.0-bookworm, the toolchain is 1.95.0"),
             ("BASE=distroless/", "BASE=host.example/distroless/", "BASE names a registry: host.example"),
-            (" --bin ingest", "", "ingest is not built and stripped"),
+            (" --bin billing-service", "", "billing-service is not built and stripped"),
+            (
+                "api ingest invoice-cron",
+                "api ingest",
+                r#"the image links ["api", "ingest"], the programs are ["api", "ingest", "invoice-cron"]"#,
+            ),
             ("USER 65532:65532", "USER root", "there is no USER 65532:65532"),
             ("CMD [\"api\"]", "CMD [\"ingest\"]", "there is no CMD [\"api\"]"),
             ("CMD [\"api\"]", "CMD [\"api\"]\nENTRYPOINT [\"sh\"]", "the last stage runs something"),

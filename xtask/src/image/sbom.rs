@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::PROGRAMS;
+use super::BINARY;
 
 /// What the image is for.
 const PLATFORM: &str = "x86_64-unknown-linux-gnu";
@@ -70,7 +70,7 @@ pub(super) fn of(root: &Path) -> Result<Value> {
 fn bill(metadata: &Metadata, lock: &str) -> Value {
     let packages: BTreeMap<&str, &Package> = metadata.packages.iter().map(|it| (it.id.as_str(), it)).collect();
     let linked: BTreeMap<&str, BTreeSet<&str>> = metadata.resolve.nodes.iter().map(linked).collect();
-    let is_program = |package: &&&Package| package.source.is_none() && PROGRAMS.contains(&package.name.as_str());
+    let is_program = |package: &&&Package| package.source.is_none() && package.name == BINARY;
     let mut open: Vec<&str> = packages.values().filter(is_program).map(|package| package.id.as_str()).collect();
     let mut reached = BTreeSet::new();
     while let Some(id) = open.pop() {
@@ -105,7 +105,7 @@ fn linked(node: &Node) -> (&str, BTreeSet<&str>) {
 
 fn component(package: &Package, checksums: &BTreeMap<(&str, &str), &str>) -> Value {
     let Package { name, version, license, source, .. } = package;
-    let kind = if PROGRAMS.contains(&name.as_str()) && source.is_none() { "application" } else { "library" };
+    let kind = if name == BINARY && source.is_none() { "application" } else { "library" };
     let mut component = json!({"type": kind, "bom-ref": purl(package), "name": name, "version": version});
     if source.is_some() {
         component["purl"] = json!(purl(package));
