@@ -234,6 +234,8 @@ fn canary_facts() -> Vec<Fact> {
     let canary = of("canary", "Rollout/billing-service");
     let promote = of("promote if", "AnalysisTemplate/billing-service-promote");
     vec![
+        // Back without half an hour of steps.
+        canary("/spec/rollbackWindow/revisions", json!(3)),
         canary("/spec/workloadRef/kind", json!("Deployment")),
         canary("/spec/workloadRef/name", json!("billing-service")),
         canary("/spec/strategy/canary/steps/0/setWeight", json!(10)),
