@@ -44,7 +44,7 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- define "billing.vaultAnnotations" -}}
 {{- $vault := .root.Values.vault -}}
 vault.hashicorp.com/agent-inject: "true"
-vault.hashicorp.com/role: {{ eq .component "migrate" | ternary $vault.migrateRole $vault.role | quote }}
+vault.hashicorp.com/role: {{ get (dict "invoice-cron" $vault.cronRole "migrate" $vault.migrateRole) .component | default $vault.role | quote }}
 vault.hashicorp.com/agent-run-as-same-user: "true"
 vault.hashicorp.com/agent-set-security-context: "true"
 # It counts with the pod where the autoscaler looks at the processor.
@@ -55,7 +55,9 @@ vault.hashicorp.com/agent-limits-cpu: 250m
 vault.hashicorp.com/agent-pre-populate-only: "true"
 {{- end }}
 {{- range $name := (index (include "billing.needs" . | fromYaml) .component).secrets }}
-{{- with index $vault.secrets $name }}
+{{- /* The run reads its worker by the same name from a place of its own: nobody renews that lease. */}}
+{{- $place := and (eq $.component "invoice-cron") (eq $name "database-worker") | ternary "database-cron" $name }}
+{{- with index $vault.secrets $place }}
 {{- $data := ternary ".Data.data" ".Data" .kv }}
 vault.hashicorp.com/agent-inject-secret-{{ $name }}.json: {{ .path | quote }}
 vault.hashicorp.com/agent-inject-perms-{{ $name }}.json: "0400"

@@ -114,6 +114,39 @@ fn every_alert_has_a_section_and_every_section_an_alert() {
     assert_eq!(alerts, sections);
 }
 
+/// What OPERATIONS.md tells the platform to set up in Vault is what the chart asks of it; and where nobody renews, it lasts.
+#[test]
+fn vault_is_set_up_with_what_the_chart_asks_for() {
+    const LASTS: &str = "6h";
+    let text = operations();
+    let production: Value = serde_yaml::from_str(&read(&format!("{CHART}/values-prod.yaml"))).unwrap();
+    let leases: Vec<[&str; 3]> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("database_role "))
+        .map(|line| line.split_whitespace().take(3).collect::<Vec<_>>().try_into().unwrap())
+        .collect();
+    for (secret, postgres_role, lease) in [
+        ("database-api", "api", "1h"),
+        ("database-worker", "worker", "1h"),
+        ("database-cron", "worker", LASTS),
+        ("database-owner", "owner", LASTS),
+    ] {
+        let path = production["vault"]["secrets"][secret]["path"].as_str().unwrap();
+        let name = path.strip_prefix("database/creds/billing-").unwrap();
+        assert!(leases.contains(&[name, postgres_role, lease]), "{secret}: {leases:?}");
+        assert!(text.contains(&format!("`{path}`")), "no policy reads {path}");
+        let allowed = text.lines().find(|line| line.contains("allowed_roles=")).unwrap();
+        assert!(allowed.contains(&format!("billing-{name}")), "{allowed}");
+    }
+    let values: Value = serde_yaml::from_str(&read(&format!("{CHART}/values.yaml"))).unwrap();
+    for (role, token) in [("role", "1h"), ("cronRole", LASTS), ("migrateRole", LASTS)] {
+        let name = values["vault"][role].as_str().unwrap();
+        let line = format!("auth/kubernetes/role/{name} ");
+        let command: String = text.split(&line).nth(1).unwrap().lines().take(2).collect();
+        assert!(command.contains(&format!("token_ttl={token}")), "{name}: {command}");
+    }
+}
+
 #[test]
 fn links_of_what_operators_read_lead_somewhere() {
     let root = tree::root();

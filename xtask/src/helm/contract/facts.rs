@@ -222,6 +222,9 @@ fn cron_facts() -> Vec<Fact> {
         cron("/spec/jobTemplate/spec/template/spec/containers/0/command", json!(["/usr/local/bin/invoice-cron"])),
         cron("/spec/jobTemplate/spec/template/spec/serviceAccountName", json!("billing-service")),
         vault(&annotation("agent-pre-populate-only"), json!("true")),
+        // Nobody renews what it gets: a role, and a lease, that outlast a run.
+        vault(&annotation("role"), json!("billing-service-cron")),
+        vault(&annotation("agent-inject-secret-database-worker.json"), json!("database/creds/billing-cron")),
         vault(&annotation("agent-inject-secret-s3.json"), json!("secret/data/billing/s3")),
         vault(&annotation("agent-inject-secret-nats.json"), json!("secret/data/billing/nats")),
         of("migration", MIGRATE)("/metadata/annotations/helm.sh~1hook", json!("pre-install,pre-upgrade")),
