@@ -53,6 +53,11 @@ vault.hashicorp.com/agent-limits-cpu: 250m
 {{- if has .component (list "invoice-cron" "migrate") }}
 # Beside a sidecar that stays, a Job never ends.
 vault.hashicorp.com/agent-pre-populate-only: "true"
+{{- else }}
+# A Vault that is away for long must not end the agent, and with it the pod: the last good files stay in use.
+vault.hashicorp.com/template-config-exit-on-retry-failure: "false"
+# How soon a change in the key-value engine is found.
+vault.hashicorp.com/template-static-secret-render-interval: "30s"
 {{- end }}
 {{- range $name := (index (include "billing.needs" . | fromYaml) .component).secrets }}
 {{- /* The run reads its worker by the same name from a place of its own: nobody renews that lease. */}}

@@ -132,6 +132,15 @@ fn deployment_facts(deployment: &str, name: &str) -> Vec<Fact> {
             json!("billing-service"),
         ),
         of("Vault", deployment)("/spec/template/metadata/annotations/vault.hashicorp.com~1agent-inject", json!("true")),
+        // A Vault that is away ends no pod; a changed key is found as soon as the program itself would find it.
+        of("Vault", deployment)(
+            "/spec/template/metadata/annotations/vault.hashicorp.com~1template-config-exit-on-retry-failure",
+            json!("false"),
+        ),
+        of("Vault", deployment)(
+            "/spec/template/metadata/annotations/vault.hashicorp.com~1template-static-secret-render-interval",
+            json!("30s"),
+        ),
         // The drain that the programs need, and some to spare.
         of("grace", deployment)(
             "/spec/template/spec/terminationGracePeriodSeconds",
