@@ -147,6 +147,24 @@ fn vault_is_set_up_with_what_the_chart_asks_for() {
     }
 }
 
+/// The sum in OPERATIONS.md is that of the chart's values, while the most pods are up.
+#[test]
+fn connections_are_added_up_right() {
+    let values: Value = serde_yaml::from_str(&read(&format!("{CHART}/values.yaml"))).unwrap();
+    let pods = |program: &str| values[program]["autoscaling"]["maxReplicas"].as_u64().unwrap();
+    let pool = |which: &str| values["env"][format!("BILLING_DATABASE_POOL_{which}")].as_str().unwrap().parse::<u64>();
+    let (primary, replica) = (pool("PRIMARY").unwrap(), pool("REPLICA").unwrap());
+    // Of the api two versions at once, of ingest one pod more; the cron; the migration; people and what is reserved.
+    let on_primary = (2 * pods("api") + pods("ingest") + 1 + 1) * primary + 1 + 16 + 3;
+    let on_replica = 2 * pods("api") * replica + 10 + 3;
+    let said = format!("| **in all** | | | | **{on_primary}** | **{on_replica}** |");
+    assert!(operations().contains(&said), "{said}");
+    let without_replica = on_primary + 2 * pods("api") * replica;
+    let told = operations();
+    let limit = told.split("| `max_connections` | ").nth(1).unwrap().split(',').next().unwrap().to_owned();
+    assert!(limit.parse::<u64>().unwrap() >= without_replica, "{limit} < {without_replica}");
+}
+
 #[test]
 fn links_of_what_operators_read_lead_somewhere() {
     let root = tree::root();
