@@ -126,8 +126,13 @@ pub(crate) fn count_recorded(recorded: &Recorded, set_aside: impl IntoIterator<I
         counter!(QUARANTINED, "reason" => reason.name()).increment(1);
     }
     counter!(QUARANTINED, "reason" => QuarantineReason::Conflict.name()).increment(recorded.conflicts);
-    counter!(NEGATIVE_MARGIN).increment(recorded.negative_margin);
+    count_losses(recorded.negative_margin);
     counter!(COST_NOT_FOUND).increment(recorded.uncosted);
+}
+
+/// So many messages turned out to be priced below the operator's cost, at once or when price or cost came later.
+pub(crate) fn count_losses(messages: u64) {
+    counter!(NEGATIVE_MARGIN).increment(messages);
 }
 
 /// Waiting messages were quarantined after all. They were counted as received when they came.
