@@ -150,13 +150,21 @@ async fn empty_default(database: &impl EventPartitions) -> Result<(), PortError>
     Ok(())
 }
 
-/// Measures how far the consumer is behind.
-pub(crate) async fn measure_lag(consumer: EventConsumer, shutdown: Shutdown) {
+/// Measures how far the consumer is behind, and whether that can be asked.
+pub(crate) async fn measure_lag(consumer: EventConsumer, clock: impl Clock, shutdown: Shutdown) {
+    let mut oldest = None;
     loop {
-        match consumer.lag().await {
-            Ok(lag) => metrics::set_lag(lag.total()),
+        let look = consumer.lag().await;
+        metrics::set_nats_reachable(look.is_ok());
+        match look {
+            Ok(lag) => {
+                metrics::set_lag(lag.total());
+                oldest = lag.oldest;
+            }
             Err(error) => tracing::debug!(error = chain(&error), "the lag could not be measured"),
         }
+        // What waited when the stream was last seen grows older all the same.
+        metrics::set_oldest_pending(oldest.map(|published| clock.now().duration_since(published)));
         if shutdown.sleep(LOOK_EVERY).await {
             return;
         }

@@ -51,7 +51,7 @@ pub(crate) async fn run(config: Config, tracer: Option<MessageTracer>) -> anyhow
     tasks.spawn(watch_database(postgres.clone(), health.condition("database"), stop()));
     tasks.spawn(prepare_partitions(postgres.clone(), SystemClock, stop()));
     tasks.spawn(follow_prices(postgres.clone(), Arc::clone(&catalog), health.condition("prices"), stop()));
-    tasks.spawn(measure_lag(consumer.clone(), stop()));
+    tasks.spawn(measure_lag(consumer.clone(), SystemClock, stop()));
     tasks.spawn(watch_stream(postgres.clone(), consumer.clone(), SystemClock, stop()));
     tasks.spawn(purge(postgres.clone(), SystemClock, stop()));
     tasks.spawn(replay_on_request(postgres.clone(), SystemClock, stop()));
