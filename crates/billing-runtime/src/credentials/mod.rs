@@ -4,6 +4,7 @@
 //! A secret has a name and text fields. What they are for is decided by who asks for them.
 
 mod error;
+mod expiry;
 mod follow;
 
 use std::collections::BTreeMap;
