@@ -78,7 +78,7 @@ labels:
 annotations:
   # New variables are new pods.
   checksum/variables: {{ include "billing.variables" . | sha256sum }}
-  {{- if .root.Values.vault.enabled }}
+  {{- if and .root.Values.vault.enabled (not .root.Values.vault.address) }}
   {{- include "billing.vaultAnnotations" . | nindent 2 }}
   {{- end }}
   {{- with .settings.podAnnotations }}
@@ -88,9 +88,21 @@ annotations:
 
 {{/* The variables of all programs, under their own names; each reads its own. */}}
 {{- define "billing.variables" -}}
-{{- if .root.Values.vault.enabled }}
+{{- with .root.Values.vault }}
+{{- if and .enabled .address }}
+BILLING_CREDENTIALS: vault
+BILLING_VAULT_AUTH: kubernetes
+BILLING_VAULT_ROLE: {{ eq $.component "migrate" | ternary .migrateRole .role | quote }}
+VAULT_ADDR: {{ .address }}
+{{- range $name, $secret := .secrets }}
+{{- if and $secret (ne $name "database-cron") }}
+BILLING_VAULT_PATH_{{ $name | upper | replace "-" "_" }}: {{ $secret.path | quote }}
+{{- end }}
+{{- end }}
+{{- else if .enabled }}
 BILLING_CREDENTIALS: files
 BILLING_CREDENTIALS_DIR: /vault/secrets
+{{- end }}
 {{- end }}
 {{- with .root.Values.tls.ca }}
 {{- if or .configMap .secret }}
@@ -105,7 +117,7 @@ BILLING_TLS_CA_FILE: /etc/billing/tls/{{ .key }}
 {{/* The part of a pod that all workloads share. */}}
 {{- define "billing.podSpec" -}}
 serviceAccountName: {{ include "billing.serviceAccount" . }}
-# The agent logs in with it; nothing else needs it.
+# The agent, or the program, logs in to Vault with it; nothing else needs it.
 automountServiceAccountToken: {{ .root.Values.vault.enabled }}
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ .settings.terminationGracePeriodSeconds }}
