@@ -166,6 +166,45 @@ fn connections_are_added_up_right() {
 }
 
 #[test]
+fn every_alert_leads_to_its_section() {
+    let objects = Chart::new(&tree::root()).unwrap().render("prod", "1.33", &[]).unwrap();
+    let rule = objects.iter().find(|object| object["kind"] == "PrometheusRule").unwrap();
+    let text = operations();
+    let anchors: BTreeSet<_> = text.lines().filter(|line| line.starts_with('#')).map(slug).collect();
+    let groups = rule.pointer("/spec/groups").and_then(Value::as_array).unwrap();
+    let rules: Vec<_> = groups.iter().flat_map(|group| group["rules"].as_array().unwrap()).collect();
+    assert!(rules.len() > 20);
+    for rule in rules {
+        let url = rule["annotations"]["runbook_url"].as_str().unwrap();
+        let anchor = url.strip_prefix("https://git.example.org/billing-service/docs/OPERATIONS.md#").unwrap();
+        assert!(anchors.contains(anchor), "{url}");
+        assert_eq!(anchor, slug(rule["alert"].as_str().unwrap()));
+    }
+}
+
+/// A comment above a value or on its line, or above what it is a part of.
+#[test]
+fn every_value_of_the_chart_is_described() {
+    let text = read(&format!("{CHART}/values.yaml"));
+    let lines: Vec<&str> = text.lines().collect();
+    // The keys that the line is below, with their depths: whether a comment is at each.
+    let mut above: Vec<(usize, bool)> = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let words = line.trim_start();
+        if words.is_empty() || words.starts_with(['#', '-']) || !words.contains(':') {
+            continue;
+        }
+        let depth = line.len() - words.len();
+        above.retain(|(other, _)| *other < depth);
+        let is_told = words.contains(" #") || (at > 0 && lines[at - 1].trim_start().starts_with('#'));
+        let is_told_above = above.last().is_some_and(|(_, told)| *told);
+        let has_parts = words.ends_with(':');
+        assert!(has_parts || is_told || is_told_above, "values.yaml, line {}: {words} has no comment", at + 1);
+        above.push((depth, is_told));
+    }
+}
+
+#[test]
 fn links_of_what_operators_read_lead_somewhere() {
     let root = tree::root();
     let mut files =
