@@ -55,9 +55,10 @@ pub(crate) fn prometheus(root: &Path) -> Result<PathBuf> {
     program(PROMETHEUS, root)
 }
 
-/// The program promtool, if it need not be installed.
-pub(crate) fn promtool_at_hand(root: &Path) -> Option<PathBuf> {
-    Some(find(&PROMETHEUS, &root.join("target/tools"))?.path.with_file_name("promtool"))
+/// The program luajit, which is what Kong runs its plugins by.
+#[cfg(test)]
+pub(crate) fn luajit(root: &Path) -> Result<PathBuf> {
+    program(LUAJIT, root)
 }
 
 /// The schemas.
