@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::render::CHART;
+use super::render::{CHART, Chart};
 use crate::tree;
 
 /// Fixed in the chart: ports are the platform's, and secrets come as files.

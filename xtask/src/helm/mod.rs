@@ -7,6 +7,8 @@ mod contract;
 mod documents;
 mod live;
 mod render;
+#[cfg(test)]
+mod scope;
 mod traffic;
 
 use std::path::Path;

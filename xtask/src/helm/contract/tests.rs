@@ -96,6 +96,11 @@ fn a_changed_value_of_the_chart_is_found() {
         ("runAsUser=1000", "non-root"),
         ("monitoring.rules.enabled=false", "alerts"),
         ("networkPolicy.enabled=false", "network"),
+        ("networkPolicy.egress.redis.ports={6380}", "network"),
+        ("kong.requestsPerMinute.read=6000", "routes"),
+        ("kong.bodyKilobytes=128", "routes"),
+        ("invoiceCron.resources.limits.memory=2Gi", "resources"),
+        ("api.preStopSeconds=0", "grace"),
     ] {
         let found = differences(&production(&chart, &[change]));
         assert!(found.iter().any(|line| line.starts_with(row)), "{change}: {found:?}");
