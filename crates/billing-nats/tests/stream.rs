@@ -112,7 +112,7 @@ async fn messages_are_read_in_batches_and_gone_once_acknowledged() {
     let stage = Stage::new().await;
     let mut puller = stage.open(100).await;
     stage.publish((0..250).map(|n| if n == 3 { "poison".into() } else { report(n) })).await;
-    let (mut seen, mut last) = (BTreeSet::new(), jiff::Timestamp::MIN);
+    let (mut seen, mut last) = (BTreeSet::new(), Timestamp::MIN);
     while seen.len() < 250 {
         let batch = puller.next_batch().await.unwrap();
         assert!((1..=100).contains(&batch.len()) && !batch.is_empty());
