@@ -92,7 +92,7 @@ fn metrics_below(folder: &Path, found: &mut BTreeSet<String>) {
                 c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '"'
             });
             let is_metric = |name: &&str| {
-                ["_total", "_seconds", "_lag", "_events", "_rows", "_standby", "_fresh"]
+                ["_total", "_seconds", "_lag", "_events", "_rows", "_standby", "_fresh", "_reachable", "_protected"]
                     .iter()
                     .any(|end| name.ends_with(end))
             };
