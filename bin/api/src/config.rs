@@ -45,7 +45,7 @@ impl ServeConfig {
         let trust = Trust::from_env(&mut env);
         let config = Self {
             log: log(&mut env),
-            traces: TraceConfig::from_env(&mut env, "billing-api"),
+            traces: TraceConfig::from_env(&mut env, "billing-api", &trust),
             credentials: Credentials::from_env(&mut env),
             database: database(&mut env, &trust),
             s3: s3(&mut env, &trust),

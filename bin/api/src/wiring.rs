@@ -60,6 +60,12 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     let login = config.credentials.follow("database-api", LOGIN_FIELDS, login).await?;
     let postgres = Postgres::connect(&config.database, Logins::following(login.current, login.refused))?;
     postgres.check_login("billing_api").await?;
+    let (asked, credentials) = (postgres.clone(), config.credentials.clone());
+    let valid_until = move || {
+        let postgres = asked.clone();
+        async move { postgres.login_valid_until().await }
+    };
+    tokio::spawn(credentials.watch_login("database-api", valid_until, shutdown.clone()));
     let documents = documents(&config.credentials, &config.s3).await?;
     tokio::spawn(look_at_bucket(documents.clone()));
     let jwks = Arc::new(Jwks::new(config.jwks.clone(), config.trust.client())?);

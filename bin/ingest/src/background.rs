@@ -4,7 +4,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use billing_domain::ports::{Accounts, Clock, EventPartitions, PortError, PriceBookCache, PriceBookStore, UsageLedger};
+use billing_domain::ports::{
+    Accounts, Clock, EventPartitions, Late, PortError, PriceBookCache, PriceBookStore, UsageLedger,
+};
 use billing_domain::use_cases::{Swept, fill_missing_costs, rate_waiting};
 use billing_nats::EventConsumer;
 use billing_postgres::Postgres;
@@ -69,14 +71,20 @@ async fn rate<D: UsageLedger>(
     let only_accounts = swept.is_some_and(|(book, _)| book == known.book.version());
     let Swept { rated, quarantined, is_complete } = rate_waiting(database, &known.directory, &known.book).await?;
     metrics::count_refused(&quarantined);
-    let costed =
-        if only_accounts { Some(0) } else { fill_missing_costs(database, &known.directory, &known.book).await? };
+    metrics::count_losses(rated.negative_margin);
+    let costed = if only_accounts {
+        Some(Late::default())
+    } else {
+        fill_missing_costs(database, &known.directory, &known.book).await?
+    };
+    metrics::count_losses(costed.unwrap_or_default().negative_margin);
     let quarantined: u64 = quarantined.values().sum();
-    if rated + quarantined + costed.unwrap_or_default() > 0 {
+    let (rated, costs) = (rated.messages, costed.map(|late| late.messages));
+    if rated + quarantined + costs.unwrap_or_default() > 0 {
         tracing::info!(
             rated,
             quarantined,
-            costed,
+            costed = costs,
             "rated what had waited for a price, costed what had waited for a cost"
         );
     }
@@ -142,13 +150,21 @@ async fn empty_default(database: &impl EventPartitions) -> Result<(), PortError>
     Ok(())
 }
 
-/// Measures how far the consumer is behind.
-pub(crate) async fn measure_lag(consumer: EventConsumer, shutdown: Shutdown) {
+/// Measures how far the consumer is behind, and whether that can be asked.
+pub(crate) async fn measure_lag(consumer: EventConsumer, clock: impl Clock, shutdown: Shutdown) {
+    let mut oldest = None;
     loop {
-        match consumer.lag().await {
-            Ok(lag) => metrics::set_lag(lag.total()),
+        let look = consumer.lag().await;
+        metrics::set_nats_reachable(look.is_ok());
+        match look {
+            Ok(lag) => {
+                metrics::set_lag(lag.total());
+                oldest = lag.oldest;
+            }
             Err(error) => tracing::debug!(error = chain(&error), "the lag could not be measured"),
         }
+        // What waited when the stream was last seen grows older all the same.
+        metrics::set_oldest_pending(oldest.map(|published| clock.now().duration_since(published)));
         if shutdown.sleep(LOOK_EVERY).await {
             return;
         }

@@ -66,7 +66,7 @@ impl Config {
         let workers = env.number("BILLING_INGEST_WORKERS", 2, 1..=CONNECTIONS_MAX - CONNECTIONS_SPARE);
         let trust = Trust::from_env(&mut env);
         let config = Self {
-            traces: TraceConfig::from_env(&mut env, "billing-ingest"),
+            traces: TraceConfig::from_env(&mut env, "billing-ingest", &trust),
             credentials: Credentials::from_env(&mut env),
             database: database(&mut env, &trust, pool_primary, workers),
             redis_urls: env.urls("BILLING_REDIS_URLS", &["redis", "rediss"]),

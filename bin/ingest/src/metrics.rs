@@ -15,6 +15,8 @@ const INGESTION_LATENCY: &str = "billing_events_ingestion_latency_seconds";
 const RESOLVED: &str = "billing_pricing_resolve_total";
 const RESOLVE_LATENCY: &str = "billing_pricing_resolve_latency_seconds";
 const LAG: &str = "billing_nats_consumer_lag";
+const NATS_REACHABLE: &str = "billing_nats_reachable";
+const OLDEST_PENDING: &str = "billing_oldest_pending_seconds";
 const UNRATED: &str = "billing_unrated_events";
 const QUARANTINED: &str = "billing_quarantined_total";
 const NEGATIVE_MARGIN: &str = "billing_negative_margin_total";
@@ -59,6 +61,8 @@ pub(crate) fn register() {
     );
     describe_histogram!(RESOLVE_LATENCY, Unit::Seconds, "One message priced from memory; one book fetched otherwise");
     describe_gauge!(LAG, Unit::Count, "Messages not recorded yet, over all pods: pending and unacknowledged");
+    describe_gauge!(NATS_REACHABLE, Unit::Count, "1 when stream and consumer answered when they were last looked at");
+    describe_gauge!(OLDEST_PENDING, Unit::Seconds, "Age of the oldest message that is not recorded yet; 0: none waits");
     describe_gauge!(UNRATED, Unit::Count, "Messages that wait for a price or their account, over all pods");
     describe_counter!(QUARANTINED, Unit::Count, "Messages set aside, by reason; repeated deliveries included");
     describe_counter!(NEGATIVE_MARGIN, Unit::Count, "Messages priced below the operator's cost");
@@ -107,7 +111,7 @@ pub(crate) fn register() {
     set_runs(&RunTotals::default());
     set_gap_messages(0);
     count_purged(&Purged::default());
-    for name in [LAG, UNRATED, SYNCHRONOUS_STANDBY, IN_DEFAULT] {
+    for name in [LAG, NATS_REACHABLE, OLDEST_PENDING, UNRATED, SYNCHRONOUS_STANDBY, IN_DEFAULT] {
         gauge!(name).set(0);
     }
 }
@@ -126,8 +130,13 @@ pub(crate) fn count_recorded(recorded: &Recorded, set_aside: impl IntoIterator<I
         counter!(QUARANTINED, "reason" => reason.name()).increment(1);
     }
     counter!(QUARANTINED, "reason" => QuarantineReason::Conflict.name()).increment(recorded.conflicts);
-    counter!(NEGATIVE_MARGIN).increment(recorded.negative_margin);
+    count_losses(recorded.negative_margin);
     counter!(COST_NOT_FOUND).increment(recorded.uncosted);
+}
+
+/// So many messages turned out to be priced below the operator's cost, at once or when price or cost came later.
+pub(crate) fn count_losses(messages: u64) {
+    counter!(NEGATIVE_MARGIN).increment(messages);
 }
 
 /// Waiting messages were quarantined after all. They were counted as received when they came.
@@ -169,6 +178,16 @@ pub(crate) fn count_book(source: BookSource, took: Duration) {
 /// How many messages are not recorded yet.
 pub(crate) fn set_lag(messages: u64) {
     gauge!(LAG).set(gauge_value(messages));
+}
+
+/// Whether stream and consumer can be asked.
+pub(crate) fn set_nats_reachable(is_reachable: bool) {
+    gauge!(NATS_REACHABLE).set(u32::from(is_reachable));
+}
+
+/// How long the oldest message has waited, if one waits.
+pub(crate) fn set_oldest_pending(age: Option<SignedDuration>) {
+    gauge!(OLDEST_PENDING).set(age.unwrap_or_default().max(SignedDuration::ZERO).as_secs_f64());
 }
 
 /// How many messages wait to be rated.

@@ -49,9 +49,15 @@ pub(crate) async fn run(config: Config, tracer: Option<MessageTracer>) -> anyhow
     let mut tasks = JoinSet::new();
     let stop = || shutdown.clone();
     tasks.spawn(watch_database(postgres.clone(), health.condition("database"), stop()));
+    let (asked, credentials) = (postgres.clone(), config.credentials.clone());
+    let valid_until = move || {
+        let postgres = asked.clone();
+        async move { postgres.login_valid_until().await }
+    };
+    tasks.spawn(credentials.watch_login("database-worker", valid_until, stop()));
     tasks.spawn(prepare_partitions(postgres.clone(), SystemClock, stop()));
     tasks.spawn(follow_prices(postgres.clone(), Arc::clone(&catalog), health.condition("prices"), stop()));
-    tasks.spawn(measure_lag(consumer.clone(), stop()));
+    tasks.spawn(measure_lag(consumer.clone(), SystemClock, stop()));
     tasks.spawn(watch_stream(postgres.clone(), consumer.clone(), SystemClock, stop()));
     tasks.spawn(purge(postgres.clone(), SystemClock, stop()));
     tasks.spawn(replay_on_request(postgres.clone(), SystemClock, stop()));

@@ -33,7 +33,7 @@ impl Config {
         let log = env.read("BILLING_LOG", LogFilter::parse("warn"), LogFilter::ALLOWED, LogFilter::parse);
         let trust = Trust::from_env(&mut env);
         let config = Self {
-            traces: TraceConfig::from_env(&mut env, "billing-invoice-cron"),
+            traces: TraceConfig::from_env(&mut env, "billing-invoice-cron", &trust),
             credentials: Credentials::from_env(&mut env),
             database: DatabaseConfig {
                 url: env.urls("BILLING_DATABASE_URL", &["postgres"]).concat(),

@@ -9,7 +9,7 @@ use billing_domain::invoicing::{
     Disposition, Invoice, InvoiceContents, InvoiceNumber, InvoiceStatus, PinnedTerms, VoidReason,
 };
 use billing_domain::ports::{
-    Accounts, AdminAction, ChangeOutcome, CreditNotes, DocumentStore, InvoiceRenderer, InvoiceVoider, PriceAdmin,
+    Accounts, AdminAction, ChangeOutcome, CreditNotes, DocumentStore, InvoiceRenderer, InvoiceVoider, Late, PriceAdmin,
     PriceBookCache, PriceBookStore, Snapshot, UsageLedger,
 };
 use billing_domain::usage::{
@@ -152,7 +152,7 @@ fn what_waits_is_rated_on_the_days_that_a_price_covers_however_long_it_has_waite
         add(&store, price("0.01").from(from).last(last));
         let (book, directory) = (ready(store.book()).unwrap(), ready(store.directory()).unwrap());
         let swept = ready(rate_waiting(&store, &directory, &book)).unwrap();
-        assert_eq!((swept.rated, swept.is_complete), (expected, true), "{from} to {last}");
+        assert_eq!((swept.rated.messages, swept.is_complete), (expected, true), "{from} to {last}");
         assert!(swept.quarantined.is_empty(), "{:?}", swept.quarantined);
         assert_eq!(ready(store.unrated_count()).unwrap(), 4_500 - expected, "{from} to {last}");
     }
@@ -167,10 +167,11 @@ fn missing_costs_are_filled_page_after_page() {
     ready(rate_waiting(&store, &directory, &book)).unwrap();
     ready(store.create_cost(&cost("0.004").draft(), &action())).unwrap();
     let past = ready(fill_missing_costs(&store, &directory, &book)).unwrap();
-    assert_eq!(past, Some(0), "a past book knows no cost");
+    assert_eq!(past, Some(Late::default()), "a past book knows no cost");
     let book = ready(store.book()).unwrap();
     for expected in [4_500, 0] {
-        assert_eq!(ready(fill_missing_costs(&store, &directory, &book)).unwrap(), Some(expected));
+        let filled = ready(fill_missing_costs(&store, &directory, &book)).unwrap();
+        assert_eq!(filled, Some(Late { messages: expected, negative_margin: 0 }));
     }
 }
 

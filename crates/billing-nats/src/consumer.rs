@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use crate::error::NatsError;
 use crate::place::Place;
 use crate::puller::Puller;
+use crate::watermark::instant;
 
 /// The stream that the gateway publishes chargeable messages on.
 pub const STREAM: &str = "BILLING_EVENTS";
@@ -51,6 +52,9 @@ pub struct Lag {
     pub pending: u64,
     /// Delivered and not acknowledged yet.
     pub unacknowledged: u64,
+    /// When the oldest message of the stream was published; `None` when nothing waits. A stream that keeps what is acknowledged, as
+    /// ours does not, has older ones.
+    pub oldest: Option<Timestamp>,
     /// Whether somebody has told the server to deliver nothing.
     pub paused: bool,
 }
@@ -99,13 +103,16 @@ impl EventConsumer {
             let stream = stream.map_err(|error| NatsError::no_stream(&self.config.stream, error))?;
             // The consumer second: the place on a new stream is never taken for one on the old.
             let info = stream.consumer_info(&self.config.durable).await?;
-            Ok::<_, NatsError>((stream.cached_info().created, info))
+            let stream = stream.cached_info();
+            Ok::<_, NatsError>((stream.created, stream.state.first_timestamp, info))
         };
         let look = tokio::time::timeout(OPEN_TIMEOUT, look).await;
-        let (created, info) = look.map_err(|_| NatsError::TimedOut("look at the consumer"))??;
+        let (created, first, info) = look.map_err(|_| NatsError::TimedOut("look at the consumer"))??;
         self.note_place(Place { created: created.into(), acknowledged: info.ack_floor.stream_sequence });
         let unacknowledged = u64::try_from(info.num_ack_pending).unwrap_or(u64::MAX);
-        Ok(Lag { pending: info.num_pending, unacknowledged, paused: info.paused })
+        let waits = info.num_pending > 0 || unacknowledged > 0;
+        let oldest = waits.then(|| instant(first)).flatten();
+        Ok(Lag { pending: info.num_pending, unacknowledged, oldest, paused: info.paused })
     }
 
     /// Notes that everything up to a sequence number of the stream that was made at `created` is recorded, so that a

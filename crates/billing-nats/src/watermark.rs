@@ -68,7 +68,7 @@ impl EventConsumer {
     }
 }
 
-fn instant(at: DateTime) -> Option<Timestamp> {
+pub(crate) fn instant(at: DateTime) -> Option<Timestamp> {
     let micros = i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000)).ok()?;
     Timestamp::from_microsecond(micros).ok()
 }

@@ -7,6 +7,7 @@ use billing_domain::ports::{LogPosition, PortError, ReadOwnWrites};
 use deadpool::Runtime;
 use deadpool::managed::{Manager, Object, Pool, PoolBuilder};
 use diesel_async::RunQueryDsl;
+use jiff::Timestamp;
 use rustls::ClientConfig;
 
 use crate::door::{Door, Logins, login_of, retire};
@@ -166,6 +167,28 @@ impl Postgres {
         .await
         .map_err(|error| PortError::transient("synchronous_standby", error))?;
         Ok(answer.synchronous)
+    }
+
+    /// Until when the server lets in who is logged in; `None` when it says no end.
+    ///
+    /// # Errors
+    /// When the primary does not answer.
+    pub async fn login_valid_until(&self) -> Result<Option<Timestamp>, PortError> {
+        #[derive(diesel::QueryableByName)]
+        struct Until {
+            #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::BigInt>)]
+            second: Option<i64>,
+        }
+        let mut connection = checkout(&self.primary, "login_valid_until").await?;
+        let answer: Until = diesel::sql_query(
+            "SELECT CASE WHEN isfinite(rolvaliduntil) THEN extract(epoch FROM rolvaliduntil)::bigint END AS second
+            FROM pg_roles WHERE rolname = session_user",
+        )
+        .get_result(&mut **connection)
+        .await
+        .map_err(|error| PortError::transient("login_valid_until", error))?;
+        let until = answer.second.map(Timestamp::from_second).transpose();
+        until.map_err(|error| PortError::permanent("login_valid_until", error))
     }
 }
 

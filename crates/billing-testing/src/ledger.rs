@@ -2,7 +2,7 @@
 //! whenever somebody asks.
 
 use billing_domain::ports::{
-    PortError, RecordOutcome, Recorded, RerateOutcome, UncostedUsage, UnratedGroup, UsageLedger, WaitingUsage,
+    Late, PortError, RecordOutcome, Recorded, RerateOutcome, UncostedUsage, UnratedGroup, UsageLedger, WaitingUsage,
 };
 use billing_domain::pricing::{CostKey, CostShare};
 use billing_domain::usage::{
@@ -68,14 +68,15 @@ impl UsageLedger for Memory {
         if !state.is_current(book_version, directory_version) {
             return Ok(RerateOutcome::Stale);
         }
-        let mut moved = 0;
+        let mut late = Late::default();
         for usage in rated {
             if state.stop_waiting(usage.event.message).is_some() || state.has(Flaw::RatesWhatIsGone) {
                 state.rated.insert(usage.event.message, usage.clone());
-                moved += 1;
+                late.messages += 1;
+                late.negative_margin += u64::from(usage.is_loss());
             }
         }
-        Ok(RerateOutcome::Rated(moved))
+        Ok(RerateOutcome::Rated(late))
     }
 
     async fn refuse_waiting(
@@ -112,20 +113,21 @@ impl UsageLedger for Memory {
         book_version: i64,
         directory_version: i64,
         costs: &[(UncostedUsage, CostShare)],
-    ) -> Result<Option<u64>, PortError> {
+    ) -> Result<Option<Late>, PortError> {
         let mut state = self.open("fill_costs")?;
         if !state.is_current(book_version, directory_version) {
             return Ok(None);
         }
-        let (mut filled, twice) = (0, state.has(Flaw::CostsTwice));
+        let (mut late, twice) = (Late::default(), state.has(Flaw::CostsTwice));
         for (usage, share) in costs {
             let missing = state.rated.get_mut(&usage.event.message).filter(|known| twice || known.rated.cost.is_none());
             if let Some(known) = missing {
                 known.rated.cost = Some(*share);
-                filled += 1;
+                late.messages += 1;
+                late.negative_margin += u64::from(known.is_loss());
             }
         }
-        Ok(Some(filled))
+        Ok(Some(late))
     }
 
     async fn unrated_count(&self) -> Result<u64, PortError> {
@@ -196,9 +198,8 @@ impl State {
     fn keep(&mut self, claimant: Claimant<'_>, recorded: &mut Recorded) {
         match claimant {
             Claimant::Rated(usage) => {
-                let margin = usage.rated.margin(usage.event.currency);
                 recorded.rated += 1;
-                recorded.negative_margin += u64::from(margin.is_some_and(|margin| margin < 0));
+                recorded.negative_margin += u64::from(usage.is_loss());
                 recorded.uncosted += u64::from(usage.rated.cost.is_none());
                 self.rated.insert(usage.event.message, usage.clone());
             }

@@ -15,7 +15,7 @@ pub const CANARY: &str = "canary-of-the-start-5ecret";
 pub struct Ended {
     /// `None`: it was still running.
     pub code: Option<i32>,
-    /// Standard output and standard error.
+    /// Standard output and standard error; of one that has ended with quotation marks as they are in the texts of its lines.
     pub said: String,
 }
 
@@ -63,7 +63,9 @@ impl Program {
                 Ok(part) => text += &part,
                 // Both streams are closed.
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    return Ended { code: child.wait().expect("it ends").code(), said: text };
+                    // What it ends with is a line of JSON.
+                    let said = text.replace("\\\"", "\"");
+                    return Ended { code: child.wait().expect("it ends").code(), said };
                 }
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     end(&mut child);

@@ -44,7 +44,7 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- define "billing.vaultAnnotations" -}}
 {{- $vault := .root.Values.vault -}}
 vault.hashicorp.com/agent-inject: "true"
-vault.hashicorp.com/role: {{ eq .component "migrate" | ternary $vault.migrateRole $vault.role | quote }}
+vault.hashicorp.com/role: {{ get (dict "invoice-cron" $vault.cronRole "migrate" $vault.migrateRole) .component | default $vault.role | quote }}
 vault.hashicorp.com/agent-run-as-same-user: "true"
 vault.hashicorp.com/agent-set-security-context: "true"
 # It counts with the pod where the autoscaler looks at the processor.
@@ -53,9 +53,16 @@ vault.hashicorp.com/agent-limits-cpu: 250m
 {{- if has .component (list "invoice-cron" "migrate") }}
 # Beside a sidecar that stays, a Job never ends.
 vault.hashicorp.com/agent-pre-populate-only: "true"
+{{- else }}
+# A Vault that is away for long must not end the agent, and with it the pod: the last good files stay in use.
+vault.hashicorp.com/template-config-exit-on-retry-failure: "false"
+# How soon a change in the key-value engine is found.
+vault.hashicorp.com/template-static-secret-render-interval: "30s"
 {{- end }}
 {{- range $name := (index (include "billing.needs" . | fromYaml) .component).secrets }}
-{{- with index $vault.secrets $name }}
+{{- /* The run reads its worker by the same name from a place of its own: nobody renews that lease. */}}
+{{- $place := and (eq $.component "invoice-cron") (eq $name "database-worker") | ternary "database-cron" $name }}
+{{- with index $vault.secrets $place }}
 {{- $data := ternary ".Data.data" ".Data" .kv }}
 vault.hashicorp.com/agent-inject-secret-{{ $name }}.json: {{ .path | quote }}
 vault.hashicorp.com/agent-inject-perms-{{ $name }}.json: "0400"
@@ -71,7 +78,7 @@ labels:
 annotations:
   # New variables are new pods.
   checksum/variables: {{ include "billing.variables" . | sha256sum }}
-  {{- if .root.Values.vault.enabled }}
+  {{- if and .root.Values.vault.enabled (not .root.Values.vault.address) }}
   {{- include "billing.vaultAnnotations" . | nindent 2 }}
   {{- end }}
   {{- with .settings.podAnnotations }}
@@ -81,9 +88,21 @@ annotations:
 
 {{/* The variables of all programs, under their own names; each reads its own. */}}
 {{- define "billing.variables" -}}
-{{- if .root.Values.vault.enabled }}
+{{- with .root.Values.vault }}
+{{- if and .enabled .address }}
+BILLING_CREDENTIALS: vault
+BILLING_VAULT_AUTH: kubernetes
+BILLING_VAULT_ROLE: {{ eq $.component "migrate" | ternary .migrateRole .role | quote }}
+VAULT_ADDR: {{ .address }}
+{{- range $name, $secret := .secrets }}
+{{- if and $secret (ne $name "database-cron") }}
+BILLING_VAULT_PATH_{{ $name | upper | replace "-" "_" }}: {{ $secret.path | quote }}
+{{- end }}
+{{- end }}
+{{- else if .enabled }}
 BILLING_CREDENTIALS: files
 BILLING_CREDENTIALS_DIR: /vault/secrets
+{{- end }}
 {{- end }}
 {{- with .root.Values.tls.ca }}
 {{- if or .configMap .secret }}
@@ -98,7 +117,7 @@ BILLING_TLS_CA_FILE: /etc/billing/tls/{{ .key }}
 {{/* The part of a pod that all workloads share. */}}
 {{- define "billing.podSpec" -}}
 serviceAccountName: {{ include "billing.serviceAccount" . }}
-# The agent logs in with it; nothing else needs it.
+# The agent, or the program, logs in to Vault with it; nothing else needs it.
 automountServiceAccountToken: {{ .root.Values.vault.enabled }}
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ .settings.terminationGracePeriodSeconds }}

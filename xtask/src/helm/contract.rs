@@ -1,6 +1,7 @@
 //! The platform's table of topology, value by value, and where each value stands in the rendered objects. What is written here is
 //! what was asked for; the chart is what is judged.
 
+mod edges;
 mod facts;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::render::CHART;
+use super::render::{CHART, Chart};
 use crate::tree;
 
 /// Fixed in the chart: ports are the platform's, and secrets come as files.
@@ -92,7 +92,7 @@ fn metrics_below(folder: &Path, found: &mut BTreeSet<String>) {
                 c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '"'
             });
             let is_metric = |name: &&str| {
-                ["_total", "_seconds", "_lag", "_events", "_rows", "_standby", "_fresh"]
+                ["_total", "_seconds", "_lag", "_events", "_rows", "_standby", "_fresh", "_reachable", "_protected"]
                     .iter()
                     .any(|end| name.ends_with(end))
             };
@@ -112,6 +112,96 @@ fn every_alert_has_a_section_and_every_section_an_alert() {
     sections.sort_unstable();
     let sections: Vec<_> = sections.iter().map(|rest| format!("Billing{rest}")).collect();
     assert_eq!(alerts, sections);
+}
+
+/// What OPERATIONS.md tells the platform to set up in Vault is what the chart asks of it; and where nobody renews, it lasts.
+#[test]
+fn vault_is_set_up_with_what_the_chart_asks_for() {
+    const LASTS: &str = "6h";
+    let text = operations();
+    let production: Value = serde_yaml::from_str(&read(&format!("{CHART}/values-prod.yaml"))).unwrap();
+    let leases: Vec<[&str; 3]> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("database_role "))
+        .map(|line| line.split_whitespace().take(3).collect::<Vec<_>>().try_into().unwrap())
+        .collect();
+    for (secret, postgres_role, lease) in [
+        ("database-api", "api", "1h"),
+        ("database-worker", "worker", "1h"),
+        ("database-cron", "worker", LASTS),
+        ("database-owner", "owner", LASTS),
+    ] {
+        let path = production["vault"]["secrets"][secret]["path"].as_str().unwrap();
+        let name = path.strip_prefix("database/creds/billing-").unwrap();
+        assert!(leases.contains(&[name, postgres_role, lease]), "{secret}: {leases:?}");
+        assert!(text.contains(&format!("`{path}`")), "no policy reads {path}");
+        let allowed = text.lines().find(|line| line.contains("allowed_roles=")).unwrap();
+        assert!(allowed.contains(&format!("billing-{name}")), "{allowed}");
+    }
+    let values: Value = serde_yaml::from_str(&read(&format!("{CHART}/values.yaml"))).unwrap();
+    for (role, token) in [("role", "1h"), ("cronRole", LASTS), ("migrateRole", LASTS)] {
+        let name = values["vault"][role].as_str().unwrap();
+        let line = format!("auth/kubernetes/role/{name} ");
+        let command: String = text.split(&line).nth(1).unwrap().lines().take(2).collect();
+        assert!(command.contains(&format!("token_ttl={token}")), "{name}: {command}");
+    }
+}
+
+/// The sum in OPERATIONS.md is that of the chart's values, while the most pods are up.
+#[test]
+fn connections_are_added_up_right() {
+    let values: Value = serde_yaml::from_str(&read(&format!("{CHART}/values.yaml"))).unwrap();
+    let pods = |program: &str| values[program]["autoscaling"]["maxReplicas"].as_u64().unwrap();
+    let pool = |which: &str| values["env"][format!("BILLING_DATABASE_POOL_{which}")].as_str().unwrap().parse::<u64>();
+    let (primary, replica) = (pool("PRIMARY").unwrap(), pool("REPLICA").unwrap());
+    // Of the api two versions at once, of ingest one pod more; the cron; the migration; people and what is reserved.
+    let on_primary = (2 * pods("api") + pods("ingest") + 1 + 1) * primary + 1 + 16 + 3;
+    let on_replica = 2 * pods("api") * replica + 10 + 3;
+    let said = format!("| **in all** | | | | **{on_primary}** | **{on_replica}** |");
+    assert!(operations().contains(&said), "{said}");
+    let without_replica = on_primary + 2 * pods("api") * replica;
+    let told = operations();
+    let limit = told.split("| `max_connections` | ").nth(1).unwrap().split(',').next().unwrap().to_owned();
+    assert!(limit.parse::<u64>().unwrap() >= without_replica, "{limit} < {without_replica}");
+}
+
+#[test]
+fn every_alert_leads_to_its_section() {
+    let objects = Chart::new(&tree::root()).unwrap().render("prod", "1.33", &[]).unwrap();
+    let rule = objects.iter().find(|object| object["kind"] == "PrometheusRule").unwrap();
+    let text = operations();
+    let anchors: BTreeSet<_> = text.lines().filter(|line| line.starts_with('#')).map(slug).collect();
+    let groups = rule.pointer("/spec/groups").and_then(Value::as_array).unwrap();
+    let rules: Vec<_> = groups.iter().flat_map(|group| group["rules"].as_array().unwrap()).collect();
+    assert!(rules.len() > 20);
+    for rule in rules {
+        let url = rule["annotations"]["runbook_url"].as_str().unwrap();
+        let anchor = url.strip_prefix("https://git.example.org/billing-service/docs/OPERATIONS.md#").unwrap();
+        assert!(anchors.contains(anchor), "{url}");
+        assert_eq!(anchor, slug(rule["alert"].as_str().unwrap()));
+    }
+}
+
+/// A comment above a value or on its line, or above what it is a part of.
+#[test]
+fn every_value_of_the_chart_is_described() {
+    let text = read(&format!("{CHART}/values.yaml"));
+    let lines: Vec<&str> = text.lines().collect();
+    // The keys that the line is below, with their depths: whether a comment is at each.
+    let mut above: Vec<(usize, bool)> = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let words = line.trim_start();
+        if words.is_empty() || words.starts_with(['#', '-']) || !words.contains(':') {
+            continue;
+        }
+        let depth = line.len() - words.len();
+        above.retain(|(other, _)| *other < depth);
+        let is_told = words.contains(" #") || (at > 0 && lines[at - 1].trim_start().starts_with('#'));
+        let is_told_above = above.last().is_some_and(|(_, told)| *told);
+        let has_parts = words.ends_with(':');
+        assert!(has_parts || is_told || is_told_above, "values.yaml, line {}: {words} has no comment", at + 1);
+        above.push((depth, is_told));
+    }
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod contract;
 mod documents;
 mod live;
 mod render;
+#[cfg(test)]
+mod scope;
 mod traffic;
 
 use std::path::Path;
@@ -47,9 +49,9 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode> {
     }
     let production = chart.render("prod", VERSIONS[1], &[])?;
     findings.extend(contract::differences(&production));
-    match setup::promtool_at_hand(&root) {
-        Some(promtool) => findings.extend(check_rules(&promtool, &root)?),
-        None => println!("promtool is not here: the alert rules are not parsed (Debian: prometheus)"),
+    match setup::prometheus(&root) {
+        Ok(prometheus) => findings.extend(check_rules(&prometheus.with_file_name("promtool"), &root)?),
+        Err(error) => findings.push(format!("the alert rules are not parsed: {error:#}")),
     }
     if args.live {
         findings.extend(live::run(&root, &production).await?);

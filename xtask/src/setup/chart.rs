@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context as _, Result};
 
 use super::install::{self, Dependencies};
-use super::{Source, Wanted, find, find_or_install};
+use super::{Source, Wanted, find_or_install};
 
 const HELM: Wanted = Wanted {
     name: "helm",
@@ -23,6 +23,15 @@ const PROMETHEUS: Wanted = Wanted {
     beside: &["promtool"],
     at_least: "2.40",
     source: Source::Debian { package: "prometheus" },
+};
+#[cfg(test)]
+const LUAJIT: Wanted = Wanted {
+    name: "luajit",
+    program: "luajit",
+    version_flag: "-v",
+    beside: &[],
+    at_least: "2.1",
+    source: Source::Debian { package: "luajit" },
 };
 /// Carries the schemas of every version of Kubernetes, and what judges by them.
 const KUBERNETES: (&str, &str) = ("kubernetes-validate", "1.37.0");
@@ -55,9 +64,10 @@ pub(crate) fn prometheus(root: &Path) -> Result<PathBuf> {
     program(PROMETHEUS, root)
 }
 
-/// The program promtool, if it need not be installed.
-pub(crate) fn promtool_at_hand(root: &Path) -> Option<PathBuf> {
-    Some(find(&PROMETHEUS, &root.join("target/tools"))?.path.with_file_name("promtool"))
+/// The program luajit, which is what Kong runs its plugins by.
+#[cfg(test)]
+pub(crate) fn luajit(root: &Path) -> Result<PathBuf> {
+    program(LUAJIT, root)
 }
 
 /// The schemas.

@@ -13,7 +13,9 @@ use std::process::Command;
 
 use anyhow::{Result, anyhow};
 
-pub(crate) use chart::{Schemas, helm, prometheus, promtool_at_hand, schemas};
+#[cfg(test)]
+pub(crate) use chart::luajit;
+pub(crate) use chart::{Schemas, helm, prometheus, schemas};
 pub(crate) use conformance::{ConformanceTools, conformance};
 use version::Version;
 

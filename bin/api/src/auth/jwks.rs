@@ -159,7 +159,7 @@ mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
 
-    use billing_testing::certificates::trusting_nobody;
+    use billing_testing::certificates::{self, Authority, trusting_nobody};
 
     use super::*;
 
@@ -192,6 +192,20 @@ mod tests {
             }
         });
         address
+    }
+
+    #[tokio::test]
+    async fn an_issuer_of_the_platforms_own_authority_is_trusted_and_no_other() {
+        let authority = Authority::new();
+        let (address, _answered) = certificates::serve(&authority.sign(&["localhost"]), GOOD);
+        for (tls, is_trusted) in
+            [(trusting_nobody(), false), (Authority::new().client(), false), (authority.client(), true)]
+        {
+            let jwks = Jwks::new(JwksSource::Url(address.clone()), tls).unwrap();
+            let refreshed = jwks.refresh().await;
+            assert_eq!(refreshed.is_ok(), is_trusted, "{refreshed:?}");
+            assert_eq!(jwks.keys().is_empty(), !is_trusted);
+        }
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
 
-use billing_domain::ports::{BookStamp, RerateOutcome, Snapshot, UncostedUsage, UnratedGroup, WaitingUsage};
+use billing_domain::ports::{BookStamp, Late, RerateOutcome, Snapshot, UncostedUsage, UnratedGroup, WaitingUsage};
 use billing_domain::pricing::{CostKey, CostShare, sample_price};
 use billing_domain::usage::{
     AccountDirectory, Direction, DlrStatus, RatedUsage, Receipt, ReportedUsage, SegmentCount, UsageBatch,
@@ -91,8 +91,8 @@ impl UsageLedger for Database {
         Ok(Vec::new())
     }
 
-    async fn fill_costs(&self, _: i64, _: i64, _: &[(UncostedUsage, CostShare)]) -> Result<Option<u64>, PortError> {
-        Ok(Some(0))
+    async fn fill_costs(&self, _: i64, _: i64, _: &[(UncostedUsage, CostShare)]) -> Result<Option<Late>, PortError> {
+        Ok(Some(Late::default()))
     }
 
     async fn unrated_count(&self) -> Result<u64, PortError> {

@@ -71,20 +71,31 @@ async fn a_cluster_that_loses_leaders_and_nodes() {
     stage.nats.start_node(node);
     resumes(&stage, "after the node came back").await;
 
+    let reachable = async |expected: u64| {
+        for pod in &pods {
+            let told = async || pod.metric("billing_nats_reachable").await == Some(expected);
+            until(&format!("the pod tells that NATS is reachable: {expected}"), 30, told).await;
+        }
+    };
+    reachable(1).await;
     for node in 0..3 {
         stage.nats.kill_node(node);
     }
     for pod in &pods {
         pod.until_not_ready().await;
     }
+    reachable(0).await;
     for node in 0..3 {
         stage.nats.start_node(node);
     }
     resumes(&stage, "after the whole cluster was restarted").await;
+    reachable(1).await;
     load.stop().await;
     stage.prove().await;
     for pod in pods {
         pod.until_ready().await;
+        until("nothing waits any more", 20, async || pod.metric("billing_oldest_pending_seconds").await == Some(0))
+            .await;
         pod.stop().await;
     }
 }

@@ -89,6 +89,7 @@ fn replace(file: &Path, text: &str) {
     fs::rename(&other, file).unwrap();
 }
 
+const EXPIRY: &str = r#"billing_credentials_expiry_timestamp_seconds{secret="database-worker"}"#;
 const FAILURES: &str = r#"billing_credentials_refresh_errors_total{secret="database-worker"}"#;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,6 +132,12 @@ async fn files_that_an_agent_renders() {
     pod.until_not_ready().await;
     let agent = vaulted.bao.agent(&[(&template, &file)]);
     pod.until_ready().await;
+    // Of a file only the database knows when what is in it ends.
+    let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap();
+    until("the end of the login is told", 20, async || {
+        pod.metric(EXPIRY).await.is_some_and(|ends| (now - 60..now + 60).contains(&ends))
+    })
+    .await;
     let load = vaulted.stage.publisher.load();
     vaulted.until_rotated(2).await;
     load.stop().await;

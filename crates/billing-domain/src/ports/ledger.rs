@@ -49,11 +49,21 @@ pub struct WaitingUsage {
     pub position: i64,
 }
 
+/// Messages whose price, or cost, has come after them, as far as this call was the first to use it: another pod may have been
+/// first for the rest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Late {
+    /// Rated, or costed.
+    pub messages: u64,
+    /// Of these, with an amount below the operator's cost.
+    pub negative_margin: u64,
+}
+
 /// What became of waiting usage that a price now covers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RerateOutcome {
-    /// So many were recorded by this call; another pod may have been first for the rest.
-    Rated(u64),
+    /// Recorded by this call.
+    Rated(Late),
     /// Prices or profiles have changed: rate them again. Nothing was written.
     Stale,
 }
@@ -118,14 +128,13 @@ pub trait UsageLedger {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<UncostedUsage>, PortError>> + Send;
 
-    /// Pins costs on events that have none yet and adds them to their buckets; the number that this call filled, or
-    /// `None` when prices or profiles have changed and nothing was written.
+    /// Pins costs on events that have none yet and adds them to their buckets; what this call filled, or `None` when prices or profiles have changed and nothing was written.
     fn fill_costs(
         &self,
         book_version: i64,
         directory_version: i64,
         costs: &[(UncostedUsage, CostShare)],
-    ) -> impl Future<Output = Result<Option<u64>, PortError>> + Send;
+    ) -> impl Future<Output = Result<Option<Late>, PortError>> + Send;
 
     /// How many messages wait unrated, for the gauge; 1,000,000 stands for more.
     fn unrated_count(&self) -> impl Future<Output = Result<u64, PortError>> + Send;

@@ -37,7 +37,7 @@ pub use invoices::{
     Billable, DraftOutcome, DraftRequest, FinalizeOutcome, InvoiceEventKind, InvoiceFilter, InvoicePage, InvoiceReader,
     InvoiceStore, InvoiceVoider, Outbox, OutboxEntry, ParkedDraft, PinRequest, RunCounts, RunResult, RunTotals,
 };
-pub use ledger::{RecordOutcome, Recorded, RerateOutcome, UncostedUsage, UsageLedger, WaitingUsage};
+pub use ledger::{Late, RecordOutcome, Recorded, RerateOutcome, UncostedUsage, UsageLedger, WaitingUsage};
 pub use log_position::{LogPosition, ReadOwnWrites};
 pub use partitions::{DetachOutcome, EventPartition, EventPartitions};
 pub use prices::{

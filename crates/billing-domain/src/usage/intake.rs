@@ -114,6 +114,14 @@ pub struct RatedUsage {
     pub rated: Rated,
 }
 
+impl RatedUsage {
+    /// Whether its amount is known to be below the operator's cost.
+    #[must_use]
+    pub fn is_loss(&self) -> bool {
+        self.rated.margin(self.event.currency).is_some_and(|margin| margin < 0)
+    }
+}
+
 /// A message that waits for a price or for its account to become known. It is claimed like any other.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnratedUsage {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use crate::ports::{PortError, RerateOutcome, UnratedGroup, UsageLedger, WaitingUsage};
+use crate::ports::{Late, PortError, RerateOutcome, UnratedGroup, UsageLedger, WaitingUsage};
 use crate::usage::{
     AccountDirectory, Admitted, DlrStatus, IntakeError, QuarantineReason, RatedUsage, ReportedUsage, SegmentCount,
     admit,
@@ -18,7 +18,7 @@ const GROUPS: u32 = 500;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Swept {
     /// Messages that this call recorded.
-    pub rated: u64,
+    pub rated: Late,
     /// Messages that this call quarantined: they name another tenant than their account turned out to have.
     pub quarantined: BTreeMap<QuarantineReason, u64>,
     /// `false` when prices or profiles changed meanwhile, or when another pod held messages that it may yet leave: then
@@ -38,7 +38,7 @@ pub async fn rate_waiting(
     directory: &AccountDirectory,
     book: &PriceBook,
 ) -> Result<Swept, PortError> {
-    let mut swept = Swept { rated: 0, quarantined: BTreeMap::new(), is_complete: true };
+    let mut swept = Swept { rated: Late::default(), quarantined: BTreeMap::new(), is_complete: true };
     let mut after: Option<String> = None;
     loop {
         let groups = ledger.waiting_groups(after.as_deref(), GROUPS).await?;
@@ -77,9 +77,9 @@ async fn move_group(
         }
         if !rated.is_empty() {
             match ledger.rerate(book.version(), directory.version(), &rated).await? {
-                RerateOutcome::Rated(count) => {
-                    swept.rated += count;
-                    swept.is_complete &= count == size(&rated);
+                RerateOutcome::Rated(late) => {
+                    add(&mut swept.rated, late);
+                    swept.is_complete &= late.messages == size(&rated);
                 }
                 RerateOutcome::Stale => return Ok(false),
             }
@@ -166,12 +166,17 @@ fn rate(
     })
 }
 
+fn add(total: &mut Late, late: Late) {
+    total.messages += late.messages;
+    total.negative_margin += late.negative_margin;
+}
+
 fn size<T>(messages: &[T]) -> u64 {
     u64::try_from(messages.len()).unwrap_or(u64::MAX)
 }
 
-/// Pins costs on rated events that had none, for every cost in the book; the number filled, or `None` when prices or
-/// profiles changed meanwhile.
+/// Pins costs on rated events that had none, for every cost in the book; what was filled, or `None` when prices or profiles
+/// changed meanwhile.
 ///
 /// # Errors
 /// When the ledger fails.
@@ -179,8 +184,8 @@ pub async fn fill_missing_costs(
     ledger: &impl UsageLedger,
     directory: &AccountDirectory,
     book: &PriceBook,
-) -> Result<Option<u64>, PortError> {
-    let mut total = 0;
+) -> Result<Option<Late>, PortError> {
+    let mut total = Late::default();
     for cost in book.costs() {
         loop {
             let uncosted = ledger.uncosted(&cost.key, cost.days, PAGE).await?;
@@ -193,8 +198,8 @@ pub async fn fill_missing_costs(
             }
             let filled = ledger.fill_costs(book.version(), directory.version(), &shares).await?;
             let Some(filled) = filled else { return Ok(None) };
-            total += filled;
-            if filled == 0 {
+            add(&mut total, filled);
+            if filled.messages == 0 {
                 break;
             }
         }

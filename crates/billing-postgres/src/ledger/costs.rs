@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use billing_domain::ports::UncostedUsage;
+use billing_domain::ports::{Late, UncostedUsage};
 use billing_domain::pricing::{CostKey, CostShare};
 use billing_domain::usage::UsageEvent;
 use billing_domain::{AccountId, DayRange, MessageId, TenantId};
@@ -100,6 +100,8 @@ struct Filled {
     bucket_id: i64,
     #[diesel(sql_type = Text)]
     currency: String,
+    #[diesel(sql_type = BigInt)]
+    amount_micros: i64,
     #[diesel(sql_type = Text)]
     cost_currency: String,
     #[diesel(sql_type = BigInt)]
@@ -111,25 +113,28 @@ type Change = (i64, i64, i64);
 
 impl Transaction for FillCosts<'_> {
     const NAME: &'static str = "fill_costs";
-    type Output = Option<u64>;
+    type Output = Option<Late>;
 
-    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Option<u64>, Failure> {
+    async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Option<Late>, Failure> {
         if !versions::hold_shared(connection, self.book_version, self.directory_version).await? {
             return Ok(None);
         }
         let filled = self.pin(connection).await?;
         let mut changes: BTreeMap<i64, Change> = BTreeMap::new();
+        let mut late = Late::default();
         for row in &filled {
             let change = changes.entry(row.bucket_id).or_default();
             change.1 += 1;
+            late.messages += 1;
             if row.cost_currency == row.currency {
                 change.0 = change.0.checked_add(row.cost_micros).ok_or(Failure::Broken("costs beyond 2^63"))?;
+                late.negative_margin += u64::from(row.amount_micros < row.cost_micros);
             } else {
                 change.2 += 1;
             }
         }
         add_to_buckets(connection, &changes).await?;
-        Ok(Some(u64::try_from(filled.len()).unwrap_or(u64::MAX)))
+        Ok(Some(late))
     }
 }
 
@@ -142,7 +147,7 @@ impl FillCosts<'_> {
             FROM unnest($1, $2, $3, $4, $5, $6) AS f (message_id, charged_at, bucket_id, cost_id, cost_micros, cost_currency)
             WHERE e.message_id = f.message_id AND e.charged_at = f.charged_at AND e.bucket_id = f.bucket_id
                 AND e.cost_id IS NULL
-            RETURNING e.bucket_id, e.currency, e.cost_currency, e.cost_micros",
+            RETURNING e.bucket_id, e.currency, e.amount_micros, e.cost_currency, e.cost_micros",
         )
         .bind::<Array<SqlUuid>, _>(shares.iter().map(|(usage, _)| usage.event.message.0).collect::<Vec<_>>())
         .bind::<Array<Timestamptz>, _>(

@@ -13,7 +13,7 @@ mod versions;
 mod waiting;
 
 use billing_domain::ports::{
-    PortError, RecordOutcome, RerateOutcome, UncostedUsage, UnratedGroup, UsageLedger, WaitingUsage,
+    Late, PortError, RecordOutcome, RerateOutcome, UncostedUsage, UnratedGroup, UsageLedger, WaitingUsage,
 };
 use billing_domain::pricing::{CostKey, CostShare};
 use billing_domain::usage::{QuarantineReason, RatedUsage, UsageBatch};
@@ -72,7 +72,7 @@ impl UsageLedger for Postgres {
         book_version: i64,
         directory_version: i64,
         costs: &[(UncostedUsage, CostShare)],
-    ) -> Result<Option<u64>, PortError> {
+    ) -> Result<Option<Late>, PortError> {
         Ok(self.write(&costs::FillCosts { book_version, directory_version, costs }).await?)
     }
 

@@ -117,10 +117,9 @@ fn sort<'a>(claimed: &[Claimed<'a>], claimants: &[Claimant], verdicts: &[ClaimVe
 
 fn count(sorted: &Sorted<'_>, quarantined: usize) -> Recorded {
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-    let is_loss = |usage: &&&RatedUsage| usage.rated.margin(usage.event.currency).is_some_and(|margin| margin < 0);
     Recorded {
         rated: number(sorted.rated.len()),
-        negative_margin: number(sorted.rated.iter().filter(is_loss).count()),
+        negative_margin: number(sorted.rated.iter().filter(|usage| usage.is_loss()).count()),
         uncosted: number(sorted.rated.iter().filter(|usage| usage.rated.cost.is_none()).count()),
         unrated: number(sorted.unrated.len()),
         duplicates: number(sorted.duplicates.len()),

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use billing_domain::ports::{RerateOutcome, UnratedGroup, WaitingUsage};
+use billing_domain::ports::{Late, RerateOutcome, UnratedGroup, WaitingUsage};
 use billing_domain::usage::{Fingerprint, RatedUsage, Receipt, ReportedUsage, UnratedUsage};
 use billing_domain::{AccountId, DayRange, MessageId, TenantId};
 use diesel::sql_types::{BigInt, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
@@ -170,7 +170,10 @@ impl SessionTransaction for Rerate<'_> {
         let taken = rows.iter().map(|row| row.try_get(0)).collect::<Result<HashSet<Uuid>, _>>()?;
         let mine: Vec<&RatedUsage> = self.rated.iter().filter(|usage| taken.contains(&usage.event.message.0)).collect();
         events::write(session, &mine, &state.partitions, attempt).await?;
-        Ok(Verdict::Commit(RerateOutcome::Rated(u64::try_from(mine.len()).unwrap_or(u64::MAX))))
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let losses = mine.iter().filter(|usage| usage.is_loss()).count();
+        let late = Late { messages: number(mine.len()), negative_margin: number(losses) };
+        Ok(Verdict::Commit(RerateOutcome::Rated(late)))
     }
 }
 

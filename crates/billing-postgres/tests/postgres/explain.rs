@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::support::{PASSWORD, TestDatabase, account, action, day, price, receipt, tenant, usage};
 use billing_domain::ports::{
-    Accounts, NewPrice, PriceAdmin, PriceAsked, PriceBookStore, PricingReader, RatedFound, UnratedFilter, UnratedPage,
-    UsageFound, UsageLedger,
+    Accounts, Late, NewPrice, PriceAdmin, PriceAsked, PriceBookStore, PricingReader, RatedFound, UnratedFilter,
+    UnratedPage, UsageFound, UsageLedger,
 };
 use billing_domain::pricing::{PriceEnquiry, Rule, resolve};
 use billing_domain::usage::{Direction, QuarantineReason, ReportedUsage, UnratedReason};
@@ -16,6 +16,10 @@ use billing_testing::certificates::trusting_nobody;
 use uuid::Uuid;
 
 const AT: &str = "2026-11-10T08:00:00Z";
+
+fn late(messages: u64) -> Late {
+    Late { messages, negative_margin: 0 }
+}
 
 async fn sweep(db: &TestDatabase) -> Swept {
     let (book, directory) = (db.worker.book().await.unwrap(), db.worker.directory().await.unwrap());
@@ -233,9 +237,9 @@ async fn two_sweeps_at_once_rate_each_message_once() {
         let one = rate_waiting(&db.worker, &directory, &book);
         let other = rate_waiting(&second, &directory, &book);
         let (one, other) = tokio::join!(one, other);
-        assert_eq!(one.unwrap().rated + other.unwrap().rated, expected);
+        assert_eq!(one.unwrap().rated.messages + other.unwrap().rated.messages, expected);
         // Who left messages to the other looks again, and finds nothing to do.
-        assert_eq!(sweep(&db).await, Swept { rated: 0, quarantined: BTreeMap::new(), is_complete: true });
+        assert_eq!(sweep(&db).await, Swept { rated: late(0), quarantined: BTreeMap::new(), is_complete: true });
     }
     let sums = "SELECT format('%s/%s/%s/%s', count(*), count(DISTINCT message_id), sum(amount_micros),
         (SELECT sum(messages) FROM billing.usage_buckets)) FROM billing.billing_events";
@@ -255,7 +259,7 @@ async fn only_what_can_be_rated_is_read() {
     // Whoever reads one of the others fails.
     let spoil = "UPDATE billing.unrated_events SET dlr_status = 'SPOILT' WHERE operator_id = 'op-20'";
     db.owner.batch_execute(spoil).await.unwrap();
-    assert_eq!(sweep(&db).await, Swept { rated: 1, quarantined: BTreeMap::new(), is_complete: true });
+    assert_eq!(sweep(&db).await, Swept { rated: late(1), quarantined: BTreeMap::new(), is_complete: true });
     assert_eq!(db.worker.unrated_count().await.unwrap(), 500);
     assert_eq!(rated(&db, covered.message).await.amount.0, 20_000);
 }
@@ -272,8 +276,8 @@ async fn who_waits_under_the_wrong_tenant_is_quarantined_and_can_be_published_ag
     // The account becomes known, with another tenant.
     db.record(&[usage(account(1), AT)]).await;
     let mismatch = BTreeMap::from([(QuarantineReason::TenantMismatch, 1)]);
-    assert_eq!(sweep(&db).await, Swept { rated: 1, quarantined: mismatch, is_complete: true });
-    assert_eq!(sweep(&db).await, Swept { rated: 0, quarantined: BTreeMap::new(), is_complete: true });
+    assert_eq!(sweep(&db).await, Swept { rated: late(1), quarantined: mismatch, is_complete: true });
+    assert_eq!(sweep(&db).await, Swept { rated: late(0), quarantined: BTreeMap::new(), is_complete: true });
     assert_eq!(db.worker.unrated_count().await.unwrap(), 0);
     assert_eq!(db.api.find_usage(sent.message).await.unwrap(), None);
     let kept = db

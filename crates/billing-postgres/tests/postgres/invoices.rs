@@ -200,7 +200,7 @@ async fn costs_that_become_known_while_invoices_are_voided_reach_the_bucket_that
     for id in issued {
         assert!(matches!(void(&db, id, Disposition::Rebill).await, ChangeOutcome::Done(_)));
     }
-    assert_eq!(filler.await.unwrap(), Some(120));
+    assert_eq!(filler.await.unwrap().map(|late| late.messages), Some(120));
     let sums =
         "SELECT format('%s %s', sum(cost_micros), sum(uncosted)) FROM billing.usage_buckets WHERE merged_into IS NULL";
     // 120 messages of two segments at 0.004.

@@ -1,7 +1,7 @@
 //! Exactly once, on a real server.
 
 use crate::support::{TestDatabase, account, day, receipt, tenant, usage};
-use billing_domain::ports::{Accounts, PriceBookStore, RecordOutcome, Recorded, UsageLedger, UsageReader};
+use billing_domain::ports::{Accounts, Late, PriceBookStore, RecordOutcome, Recorded, UsageLedger, UsageReader};
 use billing_domain::usage::{DlrStatus, Granularity, ReportedUsage, SegmentCount, UsageQuestion};
 use billing_domain::use_cases::{fill_missing_costs, query_usage, rate_waiting};
 use billing_domain::{DayRange, OperatorId, TenantId};
@@ -135,7 +135,7 @@ async fn usage_without_a_price_waits_and_is_rated_once_by_whoever_comes_first() 
     let (book, directory) = (db.worker.book().await.unwrap(), db.worker.directory().await.unwrap());
     let rate = || rate_waiting(&db.worker, &directory, &book);
     let (a, b) = tokio::join!(rate(), rate());
-    assert_eq!(a.unwrap().rated + b.unwrap().rated, 30);
+    assert_eq!(a.unwrap().rated.messages + b.unwrap().rated.messages, 30);
     assert_eq!(db.text(SUMS).await, "30/30/600000");
     // Published again, it is a duplicate of a claim that was made while it waited.
     let again: Vec<_> = waiting.iter().map(|(_, usage)| (receipt(), usage.clone())).collect();
@@ -154,8 +154,10 @@ async fn a_missing_cost_is_missing_until_a_cost_covers_it() {
     assert_eq!((before.uncosted, before.margin()), (10, None));
     db.add_cost("op-20", "0.004").await;
     let (book, directory) = (db.worker.book().await.unwrap(), db.worker.directory().await.unwrap());
-    assert_eq!(fill_missing_costs(&db.worker, &directory, &book).await.unwrap(), Some(10));
-    assert_eq!(fill_missing_costs(&db.worker, &directory, &book).await.unwrap(), Some(0));
+    for messages in [10, 0] {
+        let filled = fill_missing_costs(&db.worker, &directory, &book).await.unwrap();
+        assert_eq!(filled, Some(Late { messages, negative_margin: 0 }));
+    }
     let after = totals(query_usage(&db.api, &ask).await.unwrap());
     assert_eq!((after.uncosted, after.margin().unwrap().to_string()), (0, "0.120000".to_owned()));
 }

@@ -10,11 +10,11 @@ use billing_vault::Lease;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::expiry::{EXPIRY, set_expiry};
 use super::{Credentials, CredentialsError, Found, Source};
 use crate::{Backoff, Secret, SystemClock, chain};
 
 const ERRORS: &str = "billing_credentials_refresh_errors_total";
-const EXPIRY: &str = "billing_credentials_expiry_timestamp_seconds";
 
 /// A file is small, and near.
 const FILE_EVERY: Duration = Duration::from_secs(1);
@@ -144,7 +144,7 @@ where
         );
         metrics::describe_gauge!(EXPIRY, metrics::Unit::Seconds, "When what is in use ends unless it is renewed");
         metrics::counter!(ERRORS, "secret" => self.name).increment(0);
-        metrics::gauge!(EXPIRY, "secret" => self.name).set(f64::INFINITY);
+        set_expiry(self.name, None);
         if !matches!(&*self.credentials.0, Source::Env(_)) {
             tokio::spawn(Follower { wanted: self, sender, refusals }.run(held));
         }
@@ -261,10 +261,10 @@ where
     }
 
     fn tell_expiry(&self, held: &Held) {
-        let gauge = metrics::gauge!(EXPIRY, "secret" => self.wanted.name);
-        let Some(lease) = &held.lease else { return gauge.set(f64::INFINITY) };
-        let now = u64::try_from(SystemClock.now().as_second()).unwrap_or_default();
-        let ends = Duration::from_secs(now) + lease.valid_for;
-        gauge.set(ends);
+        // Of a file nobody here knows when it ends; the database may.
+        if let Source::Vault { .. } = &*self.wanted.credentials.0 {
+            let ends = held.lease.as_ref().map(|lease| SystemClock.now() + lease.valid_for);
+            set_expiry(self.wanted.name, ends);
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! A secret has a name and text fields. What they are for is decided by who asks for them.
 
 mod error;
+mod expiry;
 mod follow;
 
 use std::collections::BTreeMap;
@@ -168,6 +169,8 @@ async fn of_file(path: &Path) -> Result<Option<BTreeMap<String, String>>, Creden
 
 #[cfg(test)]
 mod tests {
+    use billing_testing::certificates::{Authority, serve};
+
     use super::*;
     use crate::chain;
 
@@ -225,6 +228,30 @@ mod tests {
             ("none", format!("no secret none in {path}")),
         ] {
             assert_eq!(told(&credentials, name).await, expected);
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_vault_of_the_platforms_own_authority_is_trusted_and_no_other() {
+        let authority = Authority::new();
+        let secret = r#"{"data":{"data":{"username":"api","password":"hunter2"},"metadata":{}}}"#;
+        let (address, _answered) = serve(&authority.sign(&["localhost"]), secret);
+        let folder = std::env::temp_dir().join(format!("billing-runtime-vault-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        for (name, pem, expected) in
+            [("ours", authority.pem(), "api/hunter2"), ("other", Authority::new().pem(), "Vault cannot be reached")]
+        {
+            let file = folder.join(name);
+            std::fs::write(&file, pem).unwrap();
+            let mut env = Env::of([
+                ("BILLING_CREDENTIALS", "vault"),
+                ("VAULT_ADDR", address.as_str()),
+                ("VAULT_TOKEN", "t"),
+                ("BILLING_TLS_CA_FILE", file.to_str().unwrap()),
+            ]);
+            let found = told(&Credentials::from_env(&mut env), "database-api").await;
+            assert!(found.contains(expected), "{name}: {found}");
         }
         std::fs::remove_dir_all(&folder).unwrap();
     }

@@ -16,6 +16,7 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use prost::Message as _;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, redirect};
+use rustls::ClientConfig;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -94,8 +95,13 @@ impl Exporter {
     }
 }
 
-pub(super) fn start(endpoint: &str, resource: &Resource) -> Result<(Queue, Exporter), reqwest::Error> {
+pub(super) fn start(
+    endpoint: &str,
+    tls: ClientConfig,
+    resource: &Resource,
+) -> Result<(Queue, Exporter), reqwest::Error> {
     let client = Client::builder()
+        .tls_backend_preconfigured(tls)
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(REQUEST_TIMEOUT)
         .redirect(redirect::Policy::none())
@@ -159,5 +165,32 @@ impl Sender {
                 self.is_failing = true;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use billing_testing::certificates::{Authority, serve, trusting_nobody};
+    use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+
+    use super::*;
+
+    /// A span on its way to this collector, until it was sent or dropped.
+    async fn send(endpoint: &str, tls: ClientConfig) {
+        let (queue, exporter) = start(endpoint, tls, &Resource::builder_empty().build()).unwrap();
+        let provider = SdkTracerProvider::builder().with_span_processor(queue).build();
+        provider.tracer("test").start("work").end();
+        exporter.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_collector_of_the_platforms_own_authority_is_trusted_and_no_other() {
+        let authority = Authority::new();
+        let (endpoint, answered) = serve(&authority.sign(&["localhost"]), "");
+        send(&endpoint, trusting_nobody()).await;
+        assert!(answered.try_recv().is_err(), "spans went to somebody who is not trusted");
+        send(&endpoint, authority.client()).await;
+        assert_eq!(answered.recv_timeout(REQUEST_TIMEOUT).unwrap(), "post /v1/traces http/1.1");
     }
 }

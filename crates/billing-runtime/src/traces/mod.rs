@@ -11,12 +11,13 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, SpanLimits};
+use rustls::ClientConfig;
 use tracing::{Metadata, Span};
 use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt as _};
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::{Context, Layer};
 
-use crate::Env;
+use crate::{Env, Trust};
 
 pub use batch::{BatchTrace, MessageTracer, Taken};
 pub(crate) use export::{Exporter, register_metrics};
@@ -38,15 +39,17 @@ pub struct TraceConfig {
     /// Of traces that nobody else has begun, from 0 to 1.
     ratio: f64,
     service: &'static str,
+    tls: ClientConfig,
 }
 
 impl TraceConfig {
-    /// By the variables that OpenTelemetry names; `None` when traces are off. `service` is the name that traces have.
-    pub fn from_env(env: &mut Env, service: &'static str) -> Option<Self> {
+    /// By the variables that OpenTelemetry names; `None` when traces are off. `service` is the name that traces have, `trust` says
+    /// whose collector is trusted.
+    pub fn from_env(env: &mut Env, service: &'static str, trust: &Trust) -> Option<Self> {
         let parse = |text: &str| text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
         let ratio = env.read(RATIO, Some(1.0), "a number from 0 to 1", parse);
         let endpoint = env.url(ENDPOINT, &["http", "https"])?;
-        Some(Self { endpoint, ratio: ratio?, service })
+        Some(Self { endpoint, ratio: ratio?, service, tls: trust.client() })
     }
 }
 
@@ -66,7 +69,7 @@ impl Traces {
             KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
         ];
         let resource = Resource::builder_empty().with_attributes(attributes).build();
-        let (queue, exporter) = export::start(&config.endpoint, &resource)?;
+        let (queue, exporter) = export::start(&config.endpoint, config.tls.clone(), &resource)?;
         let provider = SdkTracerProvider::builder()
             .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.ratio))))
             .with_span_limits(SpanLimits::default())
@@ -124,7 +127,8 @@ mod tests {
             ("http://collector:4318", "NaN", false, Some("OTEL_TRACES_SAMPLER_ARG is \"NaN\"")),
         ] {
             let mut env = Env::of([(ENDPOINT, endpoint), (RATIO, ratio)]);
-            assert_eq!(TraceConfig::from_env(&mut env, "x").is_some(), is_on, "{endpoint} {ratio}");
+            let trust = Trust::from_env(&mut Env::of([]));
+            assert_eq!(TraceConfig::from_env(&mut env, "x", &trust).is_some(), is_on, "{endpoint} {ratio}");
             let told = env.check().err().map(|error| error.to_string());
             match mistake {
                 None => assert_eq!(told, None),

@@ -64,6 +64,7 @@ where
     waiting::what_waits_is_rated_once(&Stage(make().await)).await;
     waiting::what_waited_in_vain_gives_up_its_claim(&Stage(make().await)).await;
     waiting::a_missing_cost_is_filled_once(&Stage(make().await)).await;
+    waiting::a_loss_that_a_late_cost_shows_is_told(&Stage(make().await)).await;
 }
 
 /// `PriceAdmin` and `PriceBookStore`: no two periods of a key overlap, a change closes the version before it, what ends is

@@ -1,7 +1,7 @@
 //! What waits for a price, its account or a cost: taken up once, by whoever comes first.
 
 use billing_domain::ports::{
-    Accounts, PriceAdmin, PriceBookStore, Recorded, RerateOutcome, UnratedGroup, UsageLedger, UsageReader,
+    Accounts, Late, PriceAdmin, PriceBookStore, Recorded, RerateOutcome, UnratedGroup, UsageLedger, UsageReader,
 };
 use billing_domain::usage::{Granularity, Observation, QuarantineReason, RatedUsage};
 use billing_domain::use_cases::{fill_missing_costs, rate_waiting};
@@ -25,19 +25,21 @@ where
     assert_eq!(stage.worker().unrated_count().await.expect("counted"), 30, "what waits is counted");
     let (before, directory) = (stage.book().await, stage.directory().await);
     let swept = rate_waiting(stage.worker(), &directory, &before).await.expect("swept");
-    assert_eq!((swept.rated, swept.is_complete), (0, true), "what no price covers goes on waiting");
+    assert_eq!((swept.rated.messages, swept.is_complete), (0, true), "what no price covers goes on waiting");
 
     stage.add_price(price("0.01")).await;
+    stage.add_cost(cost("0.02")).await;
     let book = stage.book().await;
     let rated = rated_of(stage, &book).await;
     let past = stage.worker().rerate(before.version(), directory.version(), &rated).await.expect("answered");
     assert_eq!(past, RerateOutcome::Stale, "nothing is rated at a version that is past");
     let sweep = || rate_waiting(stage.worker(), &directory, &book);
     let (a, b) = join(sweep(), sweep()).await;
-    let count = a.expect("swept").rated + b.expect("swept").rated;
-    assert_eq!(count, 30, "of two at once each message is rated by one");
+    let (a, b) = (a.expect("swept").rated, b.expect("swept").rated);
+    assert_eq!(a.messages + b.messages, 30, "of two at once each message is rated by one");
+    assert_eq!(a.negative_margin + b.negative_margin, 30, "each that is sold below cost is told once");
     let again = stage.worker().rerate(book.version(), directory.version(), &rated).await.expect("answered");
-    assert_eq!(again, RerateOutcome::Rated(0), "what was rated does not wait any more");
+    assert_eq!(again, RerateOutcome::Rated(Late::default()), "what was rated does not wait any more");
     assert_eq!(stage.usage().await, (30, 30, 300_000), "what waited is rated once");
     assert_eq!(stage.worker().unrated_count().await.expect("counted"), 0, "nothing waits any more");
     let republished: Vec<_> =
@@ -92,7 +94,7 @@ where
     let (directory, book) = (stage.directory().await, stage.book().await);
     let swept = rate_waiting(stage.worker(), &directory, &book).await.expect("swept");
     let refused: Vec<_> = swept.quarantined.into_iter().collect();
-    assert_eq!((swept.rated, refused), (0, vec![(QuarantineReason::TenantMismatch, 1)]), "it is quarantined");
+    assert_eq!((swept.rated.messages, refused), (0, vec![(QuarantineReason::TenantMismatch, 1)]), "it is quarantined");
     assert_eq!(stage.worker().unrated_count().await.expect("counted"), 0, "it waits no more");
     let recorded = stage.record(&[(at(2), message)]).await;
     assert_eq!(recorded.rated, 1, "the right message can be published under its id");
@@ -117,13 +119,29 @@ where
     assert_eq!(stale, None, "nothing is filled at a version that is past");
     let fill = || stage.worker().fill_costs(book.version(), directory.version(), &shares);
     let (a, b) = join(fill(), fill()).await;
-    let filled = a.expect("answered").unwrap_or(0) + b.expect("answered").unwrap_or(0);
-    assert_eq!(filled, 10, "of two at once each cost is filled by one");
+    let (a, b) = (a.expect("answered").unwrap_or_default(), b.expect("answered").unwrap_or_default());
+    assert_eq!(a.messages + b.messages, 10, "of two at once each cost is filled by one");
+    assert_eq!(a.negative_margin + b.negative_margin, 0, "what is sold above cost is no loss");
     let again = fill_missing_costs(stage.worker(), &directory, &book).await.expect("filled");
-    assert_eq!(again, Some(0), "what is filled is not missing any more");
+    assert_eq!(again, Some(Late::default()), "what is filled is not missing any more");
     let left = stage.worker().uncosted(&key, days, 100).await.expect("listed");
     assert!(left.is_empty(), "what is filled is not listed any more");
     let sums = stage.sums(Granularity::Day).await;
     let (cost, uncosted) = (sums.cost.0, sums.uncosted);
     assert_eq!((cost, uncosted), (80_000, 0), "costs are added to the sums once");
+}
+
+pub(super) async fn a_loss_that_a_late_cost_shows_is_told<S>(stage: &Stage<S>)
+where
+    S: UsageLedger + Accounts + PriceBookStore + PriceAdmin + UsageReader,
+{
+    stage.add_price(price("0.01")).await;
+    let batch: Vec<_> = (1..=10).map(|sequence| (at(sequence), event().segments(2))).collect();
+    stage.record(&batch).await;
+    stage.add_cost(cost("0.02")).await;
+    let (directory, book) = (stage.directory().await, stage.book().await);
+    let fill = || fill_missing_costs(stage.worker(), &directory, &book);
+    let losses = Late { messages: 10, negative_margin: 10 };
+    assert_eq!(fill().await.expect("filled"), Some(losses), "messages below a late cost are told");
+    assert_eq!(fill().await.expect("filled"), Some(Late::default()), "and only once");
 }

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::edges;
+
 /// A value at a place. `null` where nothing may stand.
 pub(super) struct Fact {
     pub(super) row: &'static str,
@@ -83,13 +85,13 @@ pub(super) fn facts() -> Vec<Fact> {
     for (workload, pod) in [(API, POD), (INGEST, POD), (CRON, CRON_POD), (MIGRATE, POD)] {
         all.extend(pod_facts(workload, pod));
     }
-    for part in [service_facts(), variable_facts(), cron_facts(), canary_facts(), network_facts(), route_facts()] {
+    for part in [service_facts(), variable_facts(), cron_facts(), canary_facts(), edges::facts()] {
         all.extend(part);
     }
     all
 }
 
-fn of(row: &'static str, object: &str) -> impl Fn(&str, Value) -> Fact {
+pub(super) fn of(row: &'static str, object: &str) -> impl Fn(&str, Value) -> Fact {
     move |pointer, value| Fact { row, object: object.to_owned(), pointer: pointer.to_owned(), value }
 }
 
@@ -132,6 +134,21 @@ fn deployment_facts(deployment: &str, name: &str) -> Vec<Fact> {
             json!("billing-service"),
         ),
         of("Vault", deployment)("/spec/template/metadata/annotations/vault.hashicorp.com~1agent-inject", json!("true")),
+        // A Vault that is away ends no pod; a changed key is found as soon as the program itself would find it.
+        of("Vault", deployment)(
+            "/spec/template/metadata/annotations/vault.hashicorp.com~1template-config-exit-on-retry-failure",
+            json!("false"),
+        ),
+        of("Vault", deployment)(
+            "/spec/template/metadata/annotations/vault.hashicorp.com~1template-static-secret-render-interval",
+            json!("30s"),
+        ),
+        // Who routes requests to the api learns first that the pod goes; ingest serves nobody.
+        of("grace", deployment)(
+            "/spec/template/spec/containers/0/lifecycle",
+            if is_ingest { Value::Null } else { json!({"preStop": {"sleep": {"seconds": 5}}}) },
+        ),
+        of("spread", deployment)("/spec/template/spec/topologySpreadConstraints", spread(is_ingest)),
         // The drain that the programs need, and some to spare.
         of("grace", deployment)(
             "/spec/template/spec/terminationGracePeriodSeconds",
@@ -146,6 +163,14 @@ fn deployment_facts(deployment: &str, name: &str) -> Vec<Fact> {
             json!({"path": "/health/ready", "port": "http"}),
         ),
     ]
+}
+
+/// Over zones, and over nodes; rather together than not at all.
+fn spread(is_ingest: bool) -> Value {
+    let labels = json!({"app.kubernetes.io/name": "billing-service", "app.kubernetes.io/instance": "billing-service",
+        "app.kubernetes.io/component": if is_ingest { "ingest" } else { "api" }});
+    let over = |what: &str| json!({"maxSkew": 1, "topologyKey": what, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {"matchLabels": labels}});
+    json!([over("topology.kubernetes.io/zone"), over("kubernetes.io/hostname")])
 }
 
 /// What Pod Security `restricted` wants, and a root that cannot be written to.
@@ -221,7 +246,15 @@ fn cron_facts() -> Vec<Fact> {
         cron("/spec/jobTemplate/spec/template/spec/restartPolicy", json!("OnFailure")),
         cron("/spec/jobTemplate/spec/template/spec/containers/0/command", json!(["/usr/local/bin/invoice-cron"])),
         cron("/spec/jobTemplate/spec/template/spec/serviceAccountName", json!("billing-service")),
+        cron("/spec/jobTemplate/spec/template/spec/containers/0/args", json!(["--json"])),
+        of("resources", CRON)(
+            "/spec/jobTemplate/spec/template/spec/containers/0/resources",
+            json!({"requests": {"cpu": "300m", "memory": "512Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}}),
+        ),
         vault(&annotation("agent-pre-populate-only"), json!("true")),
+        // Nobody renews what it gets: a role, and a lease, that outlast a run.
+        vault(&annotation("role"), json!("billing-service-cron")),
+        vault(&annotation("agent-inject-secret-database-worker.json"), json!("database/creds/billing-cron")),
         vault(&annotation("agent-inject-secret-s3.json"), json!("secret/data/billing/s3")),
         vault(&annotation("agent-inject-secret-nats.json"), json!("secret/data/billing/nats")),
         of("migration", MIGRATE)("/metadata/annotations/helm.sh~1hook", json!("pre-install,pre-upgrade")),
@@ -234,6 +267,8 @@ fn canary_facts() -> Vec<Fact> {
     let canary = of("canary", "Rollout/billing-service");
     let promote = of("promote if", "AnalysisTemplate/billing-service-promote");
     vec![
+        // Back without half an hour of steps.
+        canary("/spec/rollbackWindow/revisions", json!(3)),
         canary("/spec/workloadRef/kind", json!("Deployment")),
         canary("/spec/workloadRef/name", json!("billing-service")),
         canary("/spec/strategy/canary/steps/0/setWeight", json!(10)),
@@ -248,59 +283,4 @@ fn canary_facts() -> Vec<Fact> {
         promote("/spec/metrics/1/successCondition", json!("len(result) > 0 && result[0] <= 0.3")),
         promote("/spec/metrics/1/failureLimit", json!(0)),
     ]
-}
-
-/// Only Kong to 3020, only Prometheus to 9464; nobody to what serves nobody.
-fn network_facts() -> Vec<Fact> {
-    let from = |namespace: &str, port: u16| json!({"from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}], "ports": [{"port": port}]});
-    let rules = [
-        ("NetworkPolicy/billing-service", json!([from("kong", 3020), from("monitoring", 9464)])),
-        ("NetworkPolicy/billing-service-ingest", json!([from("monitoring", 9464)])),
-        ("NetworkPolicy/billing-service-invoice-cron", Value::Null),
-        ("NetworkPolicy/billing-service-migrate", Value::Null),
-    ];
-    let facts = rules.into_iter().flat_map(|(object, ingress)| {
-        let network = of("network", object);
-        [network("/spec/ingress", ingress), network("/spec/policyTypes", json!(["Ingress", "Egress"]))]
-    });
-    facts.collect()
-}
-
-fn route_facts() -> Vec<Fact> {
-    const ID: &str = "[0-9a-fA-F-]{36}$";
-    let (invoices, pricing, costs) = ("/v1/billing/invoices", "/v1/admin/pricing", "/v1/admin/operator-costs");
-    let routes = [
-        ("usage", "GET", "/v1/billing/usage".to_owned(), "billing-read"),
-        ("invoices", "GET", invoices.to_owned(), "billing-read"),
-        ("invoice-download", "GET", format!("{invoices}/[0-9a-fA-F-]{{36}}/download$"), "billing-read"),
-        ("invoice-void", "POST", "/v1/admin/invoices/[0-9a-fA-F-]{36}/void$".to_owned(), "platform-finance"),
-        ("prices", "GET", pricing.to_owned(), "billing-admin"),
-        ("price-create", "POST", pricing.to_owned(), "billing-admin"),
-        ("price", "GET", format!("{pricing}/{ID}"), "billing-admin"),
-        ("price-change", "PATCH", format!("{pricing}/{ID}"), "billing-admin"),
-        ("price-end", "DELETE", format!("{pricing}/{ID}"), "billing-admin"),
-        ("costs", "GET", costs.to_owned(), "billing-admin"),
-        ("cost-create", "POST", costs.to_owned(), "billing-admin"),
-        ("cost", "GET", format!("{costs}/{ID}"), "billing-admin"),
-        ("cost-change", "PATCH", format!("{costs}/{ID}"), "billing-admin"),
-        ("cost-end", "DELETE", format!("{costs}/{ID}"), "billing-admin"),
-    ];
-    let facts = routes.into_iter().flat_map(|(name, method, path, scope)| {
-        let object = format!("HTTPRoute/billing-service-{name}");
-        let route = of("routes", &object);
-        let rate = if path.starts_with("/v1/admin/") { "admin" } else { "read" };
-        let plugins = ["correlation-id", "jwt", &format!("rate-{rate}"), "size", &format!("scope-{scope}")];
-        [
-            route("/spec/rules/0/matches/0/method", json!(method)),
-            route("/spec/rules/0/matches/0/path/value", json!(path)),
-            route("/spec/rules/0/filters/0/requestHeaderModifier/remove", json!(["X-Tenant-Id", "X-Account-Id"])),
-            route("/spec/rules/0/backendRefs/0", json!({"name": "billing-service", "port": 3020, "weight": 100})),
-            route("/spec/rules/1", Value::Null),
-            route(
-                "/metadata/annotations/konghq.com~1plugins",
-                json!(plugins.map(|plugin| format!("billing-service-{plugin}")).join(",")),
-            ),
-        ]
-    });
-    facts.collect()
 }

@@ -96,10 +96,53 @@ fn a_changed_value_of_the_chart_is_found() {
         ("runAsUser=1000", "non-root"),
         ("monitoring.rules.enabled=false", "alerts"),
         ("networkPolicy.enabled=false", "network"),
+        ("networkPolicy.egress.redis.ports={6380}", "network"),
+        ("kong.requestsPerMinute.read=6000", "routes"),
+        ("kong.bodyKilobytes=128", "routes"),
+        ("invoiceCron.resources.limits.memory=2Gi", "resources"),
+        ("api.preStopSeconds=0", "grace"),
     ] {
         let found = differences(&production(&chart, &[change]));
         assert!(found.iter().any(|line| line.starts_with(row)), "{change}: {found:?}");
     }
+}
+
+#[test]
+fn with_an_address_of_vault_the_programs_log_in_themselves() {
+    let objects = production(&Chart::new(&tree::root()).unwrap(), &["vault.address=https://vault.vault:8200"]);
+    let find = |of: &str| objects.iter().find(|object| name(object) == of).unwrap();
+    let variables = &find("ConfigMap/billing-service")["data"];
+    for (variable, expected) in [
+        ("BILLING_CREDENTIALS", json!("vault")),
+        ("BILLING_CREDENTIALS_DIR", Value::Null),
+        ("BILLING_VAULT_AUTH", json!("kubernetes")),
+        ("BILLING_VAULT_ROLE", json!("billing-service")),
+        ("VAULT_ADDR", json!("https://vault.vault:8200")),
+        ("BILLING_VAULT_PATH_DATABASE_WORKER", json!("database/creds/billing-worker")),
+        ("BILLING_VAULT_PATH_S3", json!("secret/data/billing/s3")),
+    ] {
+        assert_eq!(variables[variable], expected, "{variable}");
+    }
+    let migration = find("Job/billing-service-migrate").pointer("/spec/template/spec/containers/0/env").unwrap();
+    let role = json!({"name": "BILLING_VAULT_ROLE", "value": "billing-service-migrate"});
+    assert!(migration.as_array().unwrap().contains(&role), "{migration}");
+    let told = json!(objects).to_string();
+    assert!(!told.contains("vault.hashicorp.com/"), "an agent comes all the same");
+    assert!(!told.contains("\"automountServiceAccountToken\":false"), "a pod cannot log in");
+}
+
+/// The autoscaler asks for the metric by the name that the adapter gives it.
+#[test]
+fn the_adapter_names_what_the_autoscaler_asks_for() {
+    let objects = production(&Chart::new(&tree::root()).unwrap(), &[]);
+    let at = |of: &str, pointer: &str| {
+        let object = objects.iter().find(|object| name(object) == of).unwrap();
+        object.pointer(pointer).and_then(Value::as_str).unwrap().to_owned()
+    };
+    let rules = at("ConfigMap/billing-service-prometheus-adapter", "/data/externalRules.yaml");
+    let rules: Value = serde_yaml::from_str(&rules).unwrap();
+    let scaler = "HorizontalPodAutoscaler/billing-service-ingest";
+    assert_eq!(rules.pointer("/externalRules/0/name/as").unwrap(), &at(scaler, "/spec/metrics/1/external/metric/name"));
 }
 
 #[test]
