@@ -4,6 +4,20 @@ use billing_domain::ports::{ChangeOutcome, Refusal};
 
 use crate::http::problem::{Kind, Problem};
 
+/// How often a change is tried that others are always faster than.
+pub(super) const MERGES_MAX: u32 = 4;
+
+/// What has no condition is made of what is there now: read again, and based on that. After [`MERGES_MAX`] the caller is
+/// told to come back.
+pub(super) fn is_to_be_merged<T>(outcome: &ChangeOutcome<T>, is_conditional: bool) -> bool {
+    !is_conditional && matches!(outcome, ChangeOutcome::Refused(Refusal::Changed))
+}
+
+/// Others were faster each time.
+pub(super) fn never_merged() -> Problem {
+    Problem::caused(Kind::Unavailable, "what a change was based on was changed each time before it")
+}
+
 /// What was done, or why it was refused. `overlap` is the kind for the resource at hand.
 ///
 /// # Errors

@@ -42,8 +42,7 @@ impl Transaction for CreateCost<'_> {
 }
 
 pub(super) struct SupersedeCost<'a> {
-    pub(super) old: CostId,
-    pub(super) seen: Option<&'a OperatorCost>,
+    pub(super) based_on: &'a OperatorCost,
     pub(super) new: &'a CostDraft,
     pub(super) action: &'a AdminAction,
 }
@@ -62,22 +61,23 @@ impl Transaction for SupersedeCost<'_> {
         if let Some(row) = cost_row(connection, new.id).await? {
             return row.cost();
         }
-        let old = cost_row(connection, self.old).await?.ok_or(Failure::Refused(Refusal::NotFound))?;
+        let id = self.based_on.id;
+        let old = cost_row(connection, id).await?.ok_or(Failure::Refused(Refusal::NotFound))?;
         let begins = new.days.from();
         let cost = old.cost()?;
-        refuse_changed(self.seen, &cost)?;
+        refuse_changed(Some(self.based_on), &cost)?;
         if cost.cancelled_at.is_some() || old.is_superseded || cost.days.until().is_some_and(|until| until < begins) {
             return Err(Failure::Refused(Refusal::Ended));
         }
         refuse_over_costed_usage(connection, &cost.key, begins).await?;
         match DayRange::new(cost.days.from(), Some(begins)) {
-            Ok(shortened) => close(connection, "operator_costs", self.old.0, shortened).await?,
-            Err(_) => cancel(connection, "operator_costs", self.old.0, self.action).await?,
+            Ok(shortened) => close(connection, "operator_costs", id.0, shortened).await?,
+            Err(_) => cancel(connection, "operator_costs", id.0, self.action).await?,
         }
         let version = cost.version + 1;
         let row = CostInsert { id: new.id, key: &cost.key, cost: new.cost_per_segment, days: new.days, version };
-        row.insert(connection, Some(self.old), self.action).await?;
-        let detail = format!("operator cost {} is superseded", self.old);
+        row.insert(connection, Some(id), self.action).await?;
+        let detail = format!("operator cost {id} is superseded");
         let subject = format!("operator cost {}", new.id);
         audit(connection, self.action, "operator_cost.change", &subject, Some(&detail)).await?;
         bump(connection, Book::Prices).await?;

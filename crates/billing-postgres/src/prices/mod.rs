@@ -54,12 +54,11 @@ impl PriceAdmin for Postgres {
 
     async fn supersede_price(
         &self,
-        old: PriceId,
-        seen: Option<&Price>,
+        based_on: &Price,
         new: &NewPrice,
         action: &AdminAction,
     ) -> Result<ChangeOutcome<Price>, PortError> {
-        outcome(self.write(&change::SupersedePrice { old, seen, new, action }).await)
+        outcome(self.write(&change::SupersedePrice { based_on, new, action }).await)
     }
 
     async fn end_price(
@@ -91,12 +90,11 @@ impl PriceAdmin for Postgres {
 
     async fn supersede_cost(
         &self,
-        old: CostId,
-        seen: Option<&OperatorCost>,
+        based_on: &OperatorCost,
         new: &CostDraft,
         action: &AdminAction,
     ) -> Result<ChangeOutcome<OperatorCost>, PortError> {
-        outcome(self.write(&costs::SupersedeCost { old, seen, new, action }).await)
+        outcome(self.write(&costs::SupersedeCost { based_on, new, action }).await)
     }
 
     async fn end_cost(
