@@ -87,6 +87,10 @@ async fn margins_are_those_of_the_events() {
     let noted =
         "SELECT string_agg(DISTINCT action || ' of ' || subject, ';') FROM billing.audit_log WHERE actor = 'staff'";
     assert_eq!(db.text(noted).await, "margins of every account");
+    let why = "ticket 4711";
+    let asked = service.request(Method::GET, &staff, MARGINS).header("X-Access-Reason", why).send().await.unwrap();
+    assert_eq!(asked.status(), 200);
+    assert_eq!(db.text("SELECT string_agg(detail, ';') FROM billing.audit_log WHERE action = 'margins'").await, why);
     let customer = service.customer(account(1), tenant(1));
     assert_eq!(service.get(&customer, MARGINS).await.0, 403);
 }

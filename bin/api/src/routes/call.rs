@@ -26,6 +26,8 @@ pub(crate) struct Call<S: Store> {
     /// When the request came; the only "now" of its handling.
     pub(crate) now: Timestamp,
     pub(crate) trace: Trace,
+    /// Why the caller looks at what is not theirs, if they say so.
+    pub(crate) reason: Option<String>,
     pub(crate) request: HttpRequest,
     pub(crate) payload: Payload,
 }
@@ -117,6 +119,7 @@ impl<S: Store> Call<S> {
             actor: self.caller.subject.clone(),
             tenant: self.caller.tenant,
             trace_id: self.trace.trace_id.clone(),
+            reason: self.reason.clone(),
             at: self.now,
             idempotency: None,
         }

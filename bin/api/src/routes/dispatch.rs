@@ -19,6 +19,7 @@ use super::call::Call;
 use super::edge::{cors, trace_of, watch};
 use super::table::{Access, Route, table};
 use crate::auth::Denied;
+use crate::http::access_reason;
 use crate::http::consistency::{self, CONSISTENCY};
 use crate::http::problem::{Kind, Problem};
 use crate::http::represent::represent;
@@ -115,10 +116,11 @@ async fn pass<S: Store>(
     }
     authorise(&caller, scope, reach)?;
     let seen = consistency::read(request.headers())?;
+    let reason = access_reason::read(request.headers())?;
     let (payload, is_write) = (payload.into_inner(), route.method != Method::GET);
     let (all, services) = (services.clone(), Seeing::new(services, seen));
     let trace_id = trace.trace_id.clone();
-    let mut response = handle(Call { services, caller, now, trace, request, payload }).await?;
+    let mut response = handle(Call { services, caller, now, trace, reason, request, payload }).await?;
     if is_write && response.status().is_success() {
         tell_position(&all, &mut response, &trace_id).await;
     }

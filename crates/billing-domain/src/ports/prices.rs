@@ -73,6 +73,8 @@ pub struct AdminAction {
     pub tenant: Option<TenantId>,
     /// Correlates audit rows with logs and answers.
     pub trace_id: String,
+    /// Why somebody looks at what is not theirs, as they say it: 1 to 200 characters.
+    pub reason: Option<String>,
     /// Now.
     pub at: Timestamp,
     /// The caller's key and the hash of what was asked: the same key and hash has one effect in 24 hours.

@@ -110,7 +110,7 @@ impl Transaction for ListHeld<'_> {
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<HeldPage, Failure> {
         let filter = self.filter;
         if self.after.is_none() {
-            audit(connection, self.action, Self::NAME, "quarantined messages", None).await?;
+            audit(connection, self.action, Self::NAME, "quarantined messages", self.action.reason.as_deref()).await?;
         }
         let of_state = match filter.state {
             None => "",
@@ -172,7 +172,7 @@ impl Transaction for ShowHeld<'_> {
         let found = details(connection, self.id).await?;
         // Nothing was shown of what is not there.
         if found.is_some() {
-            audit(connection, self.action, Self::NAME, &subject(self.id), None).await?;
+            audit(connection, self.action, Self::NAME, &subject(self.id), self.action.reason.as_deref()).await?;
         }
         Ok(found)
     }

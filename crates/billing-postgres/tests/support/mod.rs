@@ -219,5 +219,12 @@ pub(crate) fn price(tier: &str, operator: &str, unit_price: &str, from: &str, la
 }
 
 pub(crate) fn action(actor: &str) -> AdminAction {
-    AdminAction { actor: actor.into(), tenant: None, trace_id: "trace".into(), at: now(), idempotency: None }
+    AdminAction {
+        actor: actor.into(),
+        tenant: None,
+        trace_id: "trace".into(),
+        at: now(),
+        reason: None,
+        idempotency: None,
+    }
 }
