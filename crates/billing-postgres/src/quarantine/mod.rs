@@ -109,9 +109,8 @@ impl Transaction for ListHeld<'_> {
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<HeldPage, Failure> {
         let filter = self.filter;
-        if self.after.is_none() {
-            audit(connection, self.action, Self::NAME, "quarantined messages", self.action.reason.as_deref()).await?;
-        }
+        let of = filter.account.map_or("quarantined messages".to_owned(), |account| format!("account {account}"));
+        audit(connection, self.action, Self::NAME, &of, self.action.reason.as_deref()).await?;
         let of_state = match filter.state {
             None => "",
             // Spelt like the index of what is open, which then answers.

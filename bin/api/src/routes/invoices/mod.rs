@@ -71,7 +71,9 @@ pub(crate) async fn void<S: Store>(mut call: Call<S>) -> Result<HttpResponse, Pr
     let (id, action) = (invoice.id, call.action_once(&body.canonical)?);
     if is_dry_run {
         let outcome = call.services.run(async move |store: S| store.preview_void(id, disposition).await).await?;
-        return answer::ok(&VoidEffectView::of(&done(outcome)?, disposition));
+        let effect = done(outcome)?;
+        call.note_read(Some(invoice.account), "void preview").await?;
+        return answer::ok(&VoidEffectView::of(&effect, disposition));
     }
     let outcome = call.services.run(async move |store: S| store.void(id, &reason, disposition, &action).await).await?;
     answer::ok(&InvoiceView::of(&done(outcome)?, &contents))

@@ -15,7 +15,7 @@ const ID: &str = "The `quarantineId`.";
 pub(crate) fn listing() -> Operation {
     let list = MessageList { data: vec![message()], next_cursor: None };
     Operation::new("listQuarantinedMessages", TAG, "Messages that cannot be usage, oldest first")
-        .says("Without their content. Every first page is noted in the audit log.")
+        .says("Without their content. Every page is noted in the audit log.")
         .parameter("state", text_of(&STATES.map(|(_, name)| name), "open"), "What became of them; default `open`.")
         .parameter("reason", text_of(&reasons().map(|(_, name)| name), "malformed"), "Held for this reason.")
         .parameter("accountId", uuid(), "Of this account, as far as they could be read.")
