@@ -77,6 +77,7 @@ where
     prices::a_change_closes_the_version_before_it(&Stage(make().await)).await;
     prices::what_ends_is_kept(&Stage(make().await)).await;
     prices::one_idempotency_key_has_one_effect(&Stage(make().await)).await;
+    prices::an_idempotency_key_holds_for_a_day(&Stage(make().await)).await;
     prices::every_change_gives_the_book_a_version(&Stage(make().await)).await;
     prices::costs_change_like_prices(&Stage(make().await)).await;
     prices::what_was_seen_otherwise_stays(&Stage(make().await)).await;

@@ -6,6 +6,7 @@ use billing_domain::ports::{
 };
 use billing_domain::pricing::PriceTerms;
 use billing_domain::{AccountId, CostId, DayRange, Micros, OperatorCost, Price, PriceBook, PriceId};
+use jiff::SignedDuration;
 use uuid::Uuid;
 
 use crate::builders::{PriceBuilder, cost, event, price};
@@ -124,6 +125,25 @@ where
     assert_eq!(stage.book().await.version(), version, "a repeated call changes nothing");
     let outcome = create(stage.staff(), other, &with_key(2, "b")).await;
     assert_eq!(refusal(&outcome), None, "another caller's key is another key");
+}
+
+pub(super) async fn an_idempotency_key_holds_for_a_day<S>(stage: &Stage<S>)
+where
+    S: UsageLedger + Accounts + PriceBookStore + PriceAdmin + UsageReader,
+{
+    let after = |time: SignedDuration, hash: u8| AdminAction {
+        at: action().at.checked_add(time).expect("an instant"),
+        idempotency: Some(("key".into(), [hash; 32])),
+        ..action()
+    };
+    let day = SignedDuration::from_hours(24);
+    let second = SignedDuration::from_secs(1);
+    done(create(stage.staff(), price("0.01"), &after(SignedDuration::ZERO, 1)).await);
+    let other = price("0.01").tier("GROWTH");
+    for (time, expected) in [(day - second, Some(Refusal::KeyReused)), (day + second, None)] {
+        let outcome = create(stage.staff(), other.clone(), &after(time, 2)).await;
+        assert_eq!(refusal(&outcome), expected, "a key is kept for 24 hours and no longer: {time}");
+    }
 }
 
 pub(super) async fn every_change_gives_the_book_a_version<S>(stage: &Stage<S>)
