@@ -175,7 +175,9 @@ impl Kind {
                  another one"
             }
             Self::OtherTenant => "an account has one tenant for ever; leave tenantId out, or check the account's id",
-            Self::NotVoidable => "an invoice is declared void once, when it is issued or has at least its number",
+            Self::NotVoidable => {
+                "an invoice is declared void once, when it is issued, or when it has its number and cannot be finished"
+            }
             Self::DocumentNotReady => "the invoice is not issued yet; try again after the time that Retry-After names",
             Self::Resolved => "a message is replayed or discarded once; resolvedBy and resolvedAt say by whom and when",
             Self::NotReplayable => {

@@ -13,6 +13,7 @@ use crate::idempotency::claim_key;
 use crate::transaction::{Failure, Reach, Transaction};
 
 use super::draft::hold_account;
+use super::parked::is_parked;
 use super::{credit_notes, outbox, rows};
 
 pub(super) struct VoidInvoice<'a> {
@@ -44,7 +45,8 @@ impl Transaction for VoidInvoice<'_> {
         if self.is_done(&invoice) {
             return Ok(invoice);
         }
-        if !invoice.status.can_be_voided(invoice.pinned.is_some()) {
+        let is_stuck = is_parked(connection, self.id).await?;
+        if !invoice.status.can_be_voided(invoice.pinned.is_some(), is_stuck) {
             return Err(Failure::Refused(Refusal::Ended));
         }
         self.mark(connection).await?;
