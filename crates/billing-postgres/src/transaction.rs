@@ -44,7 +44,8 @@ pub(crate) trait Transaction: Sync {
     /// The statements.
     fn run(&self, connection: &mut AsyncPgConnection) -> impl Future<Output = Result<Self::Output, Failure>> + Send;
 
-    /// Whose rows it may see; `None` for the worker, whose role sees all.
+    /// Whose rows it may see; `None` for the worker, whose role sees all. What reads for the api says it in any case, for
+    /// that is answered in time or not at all.
     fn reach(&self) -> Option<Reach> {
         None
     }

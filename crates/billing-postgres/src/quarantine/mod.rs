@@ -19,7 +19,7 @@ use crate::Postgres;
 use crate::audit::audit;
 use crate::columns;
 use crate::prices::outcome;
-use crate::transaction::{Failure, Transaction};
+use crate::transaction::{Failure, Reach, Transaction};
 
 use request::{EndReplay, RequestReplay, WaitingReplays};
 use resolve::{Discard, Keep, Settle};
@@ -148,6 +148,10 @@ impl Transaction for FindHeld {
     const NAME: &'static str = "find_quarantined";
     const READ_ONLY: bool = true;
     type Output = bool;
+
+    fn reach(&self) -> Option<Reach> {
+        Some(Reach::Platform)
+    }
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<bool, Failure> {
         let found = diesel::sql_query("SELECT FROM billing.quarantined_messages WHERE id = $1")
