@@ -65,6 +65,8 @@ pub(crate) enum Kind {
     HeadTooLarge,
     /// The idempotency key stands for something else.
     KeyReused,
+    /// The same request is under way.
+    KeyInUse,
     /// More requests at once than can be served.
     Overloaded,
     /// The store, or the keys that tokens are verified by, cannot be reached.
@@ -75,7 +77,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// The whole catalogue.
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::Malformed,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -91,6 +93,7 @@ impl Kind {
         Self::DocumentNotReady,
         Self::Resolved,
         Self::NotReplayable,
+        Self::KeyInUse,
         Self::PreconditionFailed,
         Self::TooLarge,
         Self::TargetTooLong,
@@ -121,6 +124,7 @@ impl Kind {
             Self::DocumentNotReady => (409, "document-not-ready", "The document is not ready"),
             Self::Resolved => (409, "resolved", "The message is not open any more"),
             Self::NotReplayable => (409, "not-replayable", "The message cannot be replayed"),
+            Self::KeyInUse => (409, "idempotency-key-in-use", "A request with this idempotency key is under way"),
             Self::PreconditionFailed => (412, "precondition-failed", "It has been changed"),
             Self::TooLarge => (413, "too-large", "The body is too large"),
             Self::TargetTooLong => (414, "target-too-long", "The path and query are too long"),
@@ -189,6 +193,7 @@ impl Kind {
             Self::MediaType => "send the body as application/json",
             Self::Invalid => "errors lists each value and what it may be",
             Self::KeyReused => "choose another Idempotency-Key, or repeat exactly the request it was first used for",
+            Self::KeyInUse => "wait as long as Retry-After says and repeat the request: the first one is answered then",
             Self::HeadTooLarge => "all headers but Authorization have at most 16384 bytes together",
             Self::Internal => "try again; if it stays, tell the operators the instance",
             Self::Overloaded | Self::Unavailable => "try again after the time that Retry-After names",
@@ -198,7 +203,7 @@ impl Kind {
     /// After how many seconds it may be worth to try again.
     pub(crate) fn retry_after(self) -> Option<&'static str> {
         match self {
-            Self::Overloaded => Some("1"),
+            Self::Overloaded | Self::KeyInUse => Some("1"),
             Self::Unavailable => Some("5"),
             Self::DocumentNotReady => Some("60"),
             _ => None,

@@ -115,7 +115,8 @@ impl Operation {
             .pattern(Some("^[!-~]{1,255}$"))
             .examples([json!("8e03978e-40d5-43dd-bc93-6894a57f9324")])
             .build();
-        let says = "The same key with the same body has one effect within 24 hours, and the same answer.";
+        let says = "The same key with the same body has one effect within 24 hours; again, it answers with what was made as it is now, or 409 \
+             while the first is under way.";
         self.with(parameter(ParameterIn::Header, IDEMPOTENCY_KEY, key.into(), says))
     }
 

@@ -31,6 +31,7 @@ pub(super) fn done<T>(outcome: ChangeOutcome<T>, overlap: Kind) -> Result<T, Pro
         ChangeOutcome::Refused(Refusal::Ended) => Kind::Ended,
         ChangeOutcome::Refused(Refusal::Changed) => Kind::PreconditionFailed,
         ChangeOutcome::Refused(Refusal::KeyReused) => Kind::KeyReused,
+        ChangeOutcome::Refused(Refusal::KeyInUse) => Kind::KeyInUse,
         // Named by field where corrections are made.
         ChangeOutcome::Refused(Refusal::Correction(_)) => Kind::Invalid,
         // Told where replays are asked for.

@@ -129,6 +129,8 @@ pub enum Refusal {
     Changed,
     /// The idempotency key was used for something else.
     KeyReused,
+    /// A call with the same idempotency key is under way.
+    KeyInUse,
     /// A correction that does not fit its price.
     Correction(CorrectionError),
     /// A quarantined message that cannot be replayed.

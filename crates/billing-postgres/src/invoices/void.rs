@@ -35,11 +35,13 @@ impl Transaction for VoidInvoice<'_> {
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Invoice, Failure> {
         let invoice = rows::find(connection, self.id, false).await?;
-        hold_account(connection, invoice.ok_or(Failure::Refused(Refusal::NotFound))?.account).await?;
+        let invoice = invoice.ok_or(Failure::Refused(Refusal::NotFound))?;
+        let is_repeated = claim_key(connection, self.action, self.id.0).await?.is_some();
+        hold_account(connection, invoice.account).await?;
         // Of fifty at once one holds the row; the others find it VOID.
         let invoice = rows::find(connection, self.id, true).await?;
         let invoice = invoice.ok_or(Failure::Broken("an invoice has gone"))?;
-        if claim_key(connection, self.action, self.id.0).await?.is_some() {
+        if is_repeated {
             return Ok(invoice);
         }
         if self.is_done(&invoice) {

@@ -31,10 +31,10 @@ impl Transaction for CreatePrice<'_> {
     }
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Price, Failure> {
-        hold_exclusive(connection, Book::Prices).await?;
         if let Some(earlier) = claim_key(connection, self.action, self.new.id.0).await? {
             return stored(connection, PriceId(earlier)).await;
         }
+        hold_exclusive(connection, Book::Prices).await?;
         // The answer to an earlier commit may have been lost.
         if let Some(row) = price_row(connection, self.new.id).await? {
             return row.price();

@@ -25,11 +25,11 @@ impl Transaction for CreateCost<'_> {
     type Output = OperatorCost;
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<OperatorCost, Failure> {
-        hold_exclusive(connection, Book::Prices).await?;
         let new = self.new;
         if let Some(earlier) = claim_key(connection, self.action, new.id.0).await? {
             return stored(connection, CostId(earlier)).await;
         }
+        hold_exclusive(connection, Book::Prices).await?;
         if let Some(row) = cost_row(connection, new.id).await? {
             return row.cost();
         }

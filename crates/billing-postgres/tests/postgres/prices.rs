@@ -122,15 +122,43 @@ async fn one_idempotency_key_has_one_effect() {
         .collect();
     let mut made: Vec<PriceId> = Vec::new();
     for call in calls {
-        let ChangeOutcome::Done(price) = call.await.unwrap() else { panic!("it is made once and shown again") };
-        made.push(price.id);
+        match call.await.unwrap() {
+            ChangeOutcome::Done(price) => made.push(price.id),
+            refused => assert_eq!(refusal(&refused), Some(Refusal::KeyInUse), "it is made once and shown again"),
+        }
     }
+    let ChangeOutcome::Done(again) =
+        db.api.create_price(&price("STARTER", "*", "0.01", "2026-01-01", None), &with_key(1, "a")).await.unwrap()
+    else {
+        panic!("once it is made it is shown")
+    };
+    made.push(again.id);
     made.dedup();
     assert_eq!((made.len(), db.number("SELECT count(*) FROM billing.prices").await), (1, 1));
     let other = price("GROWTH", "*", "0.01", "2026-01-01", None);
     let reused = db.api.create_price(&other, &with_key(2, "a")).await.unwrap();
     assert_eq!(refusal(&reused), Some(Refusal::KeyReused));
     assert_eq!(refusal(&db.api.create_price(&other, &with_key(2, "b")).await.unwrap()), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_in_use_is_told_at_once() {
+    let db = TestDatabase::create().await;
+    let action = AdminAction { idempotency: Some(("key".into(), [1; 32])), ..action("a") };
+    let new = price("STARTER", "*", "0.01", "2026-01-01", None);
+    // The first one waits for the table, with its key claimed.
+    db.owner.batch_execute("BEGIN; LOCK TABLE billing.prices IN EXCLUSIVE MODE").await.unwrap();
+    let first = db.api.create_price(&new, &action);
+    let twin = async {
+        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'billing.prices'::regclass";
+        while db.number(waits).await == 0 {}
+        let twin = db.api.create_price(&new, &action).await.unwrap();
+        db.owner.batch_execute("COMMIT").await.unwrap();
+        twin
+    };
+    let (first, twin) = tokio::join!(first, twin);
+    assert_eq!(refusal(&twin), Some(Refusal::KeyInUse));
+    assert_eq!(refusal(&first.unwrap()), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

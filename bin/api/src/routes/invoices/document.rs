@@ -153,7 +153,7 @@ pub(crate) fn voiding() -> Operation {
         .idempotent()
         .body(&request)
         .answers_either("The void invoice, or with `dryRun=true` what would be done.", &voided, &effect)
-        .refuses(&[Kind::NotFound, Kind::Invalid, Kind::NotVoidable, Kind::KeyReused])
+        .refuses(&[Kind::NotFound, Kind::Invalid, Kind::NotVoidable, Kind::KeyReused, Kind::KeyInUse])
 }
 
 fn proof() -> ProofView {

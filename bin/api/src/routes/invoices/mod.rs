@@ -85,6 +85,7 @@ fn done<T>(outcome: ChangeOutcome<T>) -> Result<T, Problem> {
         ChangeOutcome::Refused(Refusal::NotFound) => Kind::NotFound,
         ChangeOutcome::Refused(Refusal::Ended) => Kind::NotVoidable,
         ChangeOutcome::Refused(Refusal::KeyReused) => Kind::KeyReused,
+        ChangeOutcome::Refused(Refusal::KeyInUse) => Kind::KeyInUse,
         ChangeOutcome::Refused(
             Refusal::Overlap | Refusal::RatedUsage | Refusal::Changed | Refusal::Correction(_) | Refusal::Replay(_),
         ) => Kind::Internal,

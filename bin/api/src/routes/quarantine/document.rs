@@ -58,7 +58,7 @@ pub(crate) fn replaying() -> Operation {
         .idempotent()
         .body(&ReplayTermsBody::default())
         .answers(202, "It will be replayed.", &details(message(), Some(replay)))
-        .refuses(&[Kind::NotFound, Kind::Resolved, Kind::NotReplayable, Kind::Invalid, Kind::KeyReused])
+        .refuses(&[Kind::NotFound, Kind::Resolved, Kind::NotReplayable, Kind::Invalid, Kind::KeyReused, Kind::KeyInUse])
 }
 
 /// `POST /v1/admin/pricing/quarantine/{id}/discard`.
@@ -77,7 +77,7 @@ pub(crate) fn discarding() -> Operation {
         .idempotent()
         .body(&request)
         .answers(200, "The message.", &details(discarded, None))
-        .refuses(&[Kind::NotFound, Kind::Resolved, Kind::Invalid, Kind::KeyReused])
+        .refuses(&[Kind::NotFound, Kind::Resolved, Kind::Invalid, Kind::KeyReused, Kind::KeyInUse])
 }
 
 fn details(message: MessageView, replay: Option<ReplayView>) -> MessageDetailsView {
