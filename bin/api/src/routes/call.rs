@@ -61,9 +61,7 @@ impl<S: Store> Call<S> {
     /// # Errors
     /// 400 when it is no query string.
     pub(crate) fn query_pairs(&self) -> Result<Vec<(String, String)>, Problem> {
-        Query::from_query(self.request.query_string())
-            .map(Query::into_inner)
-            .map_err(|_| Problem::with(Kind::Malformed, "the query string cannot be read"))
+        query_pairs(&self.request)
     }
 
     /// The query's parameters, to be read strictly.
@@ -71,8 +69,7 @@ impl<S: Store> Call<S> {
     /// # Errors
     /// 400 when it is no query string.
     pub(crate) fn query(&self) -> Result<Fields, Problem> {
-        let pairs = self.query_pairs()?;
-        Ok(Fields::new(Place::Query, pairs.into_iter().map(|(name, value)| (name, Given::Text(value))).collect()))
+        query_of(&self.request)
     }
 
     /// Refuses any query parameter, for routes that have none.
@@ -148,4 +145,19 @@ impl<S: Store> Call<S> {
         let idempotency = key.map(|key| (key, idempotency::fingerprint(method, path, canonical_body)));
         Ok(AdminAction { idempotency, ..self.action() })
     }
+}
+
+/// A request's parameters, to be read strictly.
+///
+/// # Errors
+/// 400 when it is no query string.
+pub(super) fn query_of(request: &HttpRequest) -> Result<Fields, Problem> {
+    let pairs = query_pairs(request)?;
+    Ok(Fields::new(Place::Query, pairs.into_iter().map(|(name, value)| (name, Given::Text(value))).collect()))
+}
+
+fn query_pairs(request: &HttpRequest) -> Result<Vec<(String, String)>, Problem> {
+    Query::from_query(request.query_string())
+        .map(Query::into_inner)
+        .map_err(|_| Problem::with(Kind::Malformed, "the query string cannot be read"))
 }

@@ -232,7 +232,7 @@ async fn no_route_tells_a_foreign_id_from_none() {
             continue;
         }
         for id in ids.iter().skip(usize::from(is_made)) {
-            let ask = Ask::new(route.method.as_str(), &route.path.replace("{id}", id)).staff().json(&json!({}));
+            let ask = of_method(route.method.as_str(), &route.path.replace("{id}", id));
             let reply = world.send(&ask).await;
             assert_eq!(reply.status, 404, "{} {} {id}: {}", route.method, route.path, reply.text);
             bodies.push(reply.without_instance());
@@ -268,7 +268,7 @@ async fn an_id_of_one_kind_is_none_of_another() {
     let (mut bodies, mut own) = (Vec::new(), 0);
     for route in table::<Memory>().iter().filter(|route| matches!(route.access, Access::Guarded(..))) {
         for (kind, id) in kinds.iter().filter(|_| route.path.contains("{id}")) {
-            let ask = Ask::new(route.method.as_str(), &route.path.replace("{id}", id)).staff().json(&json!({}));
+            let ask = of_method(route.method.as_str(), &route.path.replace("{id}", id));
             if route.path.contains(kind) {
                 assert_ne!(world.send(&ask).await.status, 404, "{} {}", route.method, route.path);
                 own += 1;
