@@ -161,7 +161,7 @@ impl Kind {
             Self::Forbidden => "the token does not carry the scope, role or account that this needs",
             Self::NotFound => "there is nothing here that the token may see",
             Self::MethodNotAllowed => "the Allow header lists what this path understands",
-            Self::Timeout => "send the whole body within 10 seconds",
+            Self::Timeout => "send the whole body within 10 seconds, a deck within 60",
             Self::PriceOverlap => {
                 "another price for the same tier or account, operator, direction and currency is in force on one of these \
                  days; change or end that one, or choose other days"

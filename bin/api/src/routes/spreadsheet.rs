@@ -55,7 +55,7 @@ impl<T: Send + 'static> Sheet<T> {
     async fn fill<S, K, F>(
         self,
         services: &Seeing<S>,
-        filler: Filler,
+        mut filler: Filler,
         head: Vec<u8>,
         mut after: Option<K>,
         next: impl Fn(S, K) -> F,
