@@ -316,7 +316,7 @@ fn is_of_the_connection(error: &tokio_postgres::Error) -> bool {
 }
 
 /// The answer to COMMIT may be lost after the commit; every transaction is therefore written to do nothing a second
-/// time. Ending a price is the one that then says so: it is told as refused, having ended.
+/// time, and to tell what it did.
 async fn attempt_once<T: Transaction>(pool: &Pool<Door>, work: &T) -> Result<T::Output, Failure> {
     let mut connection = checkout(pool, T::NAME).await.map_err(Failure::Unreachable)?;
     let begin = begin(T::READ_ONLY, work.reach());

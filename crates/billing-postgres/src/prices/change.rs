@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::audit::audit;
 use crate::columns;
 use crate::idempotency::claim_key;
+use crate::landed::Landed;
 use crate::ledger::{Book, bump, hold_exclusive};
 use crate::transaction::{Failure, Reach, Transaction};
 
@@ -96,6 +97,8 @@ pub(super) struct EndPrice<'a> {
     pub(super) seen: Option<&'a Price>,
     pub(super) today: Day,
     pub(super) action: &'a AdminAction,
+    /// Ending one leaves no mark of who did it.
+    pub(super) landed: Landed,
 }
 
 impl Transaction for EndPrice<'_> {
@@ -104,6 +107,10 @@ impl Transaction for EndPrice<'_> {
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Price, Failure> {
         hold_exclusive(connection, Book::Prices).await?;
+        if self.landed.is_done(connection).await? {
+            return stored(connection, self.id).await;
+        }
+        self.landed.note(connection).await?;
         let row = price_row(connection, self.id).await?.ok_or(Failure::Refused(Refusal::NotFound))?;
         let price = row.price()?;
         refuse_changed(self.seen, &price)?;

@@ -9,6 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use crate::audit::audit;
 use crate::columns;
 use crate::idempotency::claim_key;
+use crate::landed::Landed;
 use crate::ledger::{Book, bump, hold_exclusive};
 use crate::transaction::{Failure, Reach, Transaction};
 
@@ -90,6 +91,8 @@ pub(super) struct EndCost<'a> {
     pub(super) seen: Option<&'a OperatorCost>,
     pub(super) today: Day,
     pub(super) action: &'a AdminAction,
+    /// Ending one leaves no mark of who did it.
+    pub(super) landed: Landed,
 }
 
 impl Transaction for EndCost<'_> {
@@ -98,6 +101,10 @@ impl Transaction for EndCost<'_> {
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<OperatorCost, Failure> {
         hold_exclusive(connection, Book::Prices).await?;
+        if self.landed.is_done(connection).await? {
+            return stored(connection, self.id).await;
+        }
+        self.landed.note(connection).await?;
         let row = cost_row(connection, self.id).await?.ok_or(Failure::Refused(Refusal::NotFound))?;
         let cost = row.cost()?;
         refuse_changed(self.seen, &cost)?;

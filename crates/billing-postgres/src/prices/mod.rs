@@ -20,6 +20,7 @@ use billing_domain::{CostId, Day, OperatorCost, Price, PriceBook, PriceId};
 use uuid::Uuid;
 
 use crate::Postgres;
+use crate::landed::Landed;
 use crate::transaction::Ended;
 
 pub(crate) use corrections::{corrections_before, corrections_of};
@@ -68,7 +69,7 @@ impl PriceAdmin for Postgres {
         today: Day,
         action: &AdminAction,
     ) -> Result<ChangeOutcome<Price>, PortError> {
-        outcome(self.write(&change::EndPrice { id, seen, today, action }).await)
+        outcome(self.write(&change::EndPrice { id, seen, today, action, landed: Landed::default() }).await)
     }
 
     async fn costs(
@@ -104,7 +105,7 @@ impl PriceAdmin for Postgres {
         today: Day,
         action: &AdminAction,
     ) -> Result<ChangeOutcome<OperatorCost>, PortError> {
-        outcome(self.write(&costs::EndCost { id, seen, today, action }).await)
+        outcome(self.write(&costs::EndCost { id, seen, today, action, landed: Landed::default() }).await)
     }
 }
 
