@@ -17,7 +17,7 @@ use utoipa::openapi::{
 
 use super::access::Scope;
 use super::headers;
-use crate::http::answer::{LEFT_OUT, PDF};
+use crate::http::answer::{LEFT_OUT_NAME, PDF};
 use crate::http::csv::CSV;
 use crate::http::idempotency::IDEMPOTENCY_KEY;
 use crate::http::problem::{Kind, PROBLEM_JSON, ProblemDocument};
@@ -222,7 +222,7 @@ impl Operation {
         let says = "How many rows a deck cannot show.";
         let left_out = HeaderBuilder::new().schema(Some(count)).description(Some(says)).build();
         let response = ResponseBuilder::new().description(description).content(CSV, content);
-        self.builder = self.builder.response("200", response.header(LEFT_OUT, left_out).build());
+        self.builder = self.builder.response("200", response.header(LEFT_OUT_NAME, left_out).build());
         self
     }
 

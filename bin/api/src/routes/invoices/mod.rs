@@ -39,13 +39,14 @@ pub(crate) async fn list<S: Store>(call: Call<S>) -> Result<HttpResponse, Proble
     let page = call.services.run(async move |store: S| store.invoices(&asked, after, limit).await).await?;
     call.note_read(account, "invoices").await?;
     if as_csv {
-        return sheet::of_list().answer(&call, (page.rows, page.next), move |store, after| {
+        let file = sheet::of_list().answer(&call, (page.rows, page.next), move |store, after| {
             let filter = filter.clone();
             async move {
                 let page = store.invoices(&filter, Some(after), limit).await?;
                 Ok((page.rows, page.next))
             }
         });
+        return file.map(answer::varied);
     }
     let (data, next_cursor) = (page.rows.iter().map(SummaryView::of).collect(), place.next(page.next));
     answer::ok(&InvoiceList { data, next_cursor, total: page.total }).map(answer::varied)
