@@ -5,6 +5,7 @@
 mod auth;
 mod cli;
 mod config;
+mod exporting;
 mod http;
 mod rendering;
 mod routes;

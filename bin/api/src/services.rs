@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
 use crate::auth::Verifier;
+use crate::exporting::Exporting;
 use crate::http::problem::{Kind, Problem};
 use crate::routes::Pages;
 
@@ -74,6 +75,8 @@ pub(crate) struct Services<S: Store> {
     pub(crate) imports: Semaphore,
     /// Turns for the proof of an invoice.
     pub(crate) proofs: Arc<Semaphore>,
+    /// Turns for the export of an account's usage.
+    pub(crate) exporting: Exporting,
     /// Invoices' documents.
     pub(crate) documents: S::Documents,
     /// What makes documents that are not there yet.
@@ -99,7 +102,22 @@ impl<S: Store> Services<S> {
         let work = Arc::new(Semaphore::new(WORK_MAX as usize));
         let (imports, proofs) = (Semaphore::new(IMPORTS_MAX), Arc::new(Semaphore::new(PROOFS_MAX)));
         let (pages, requests) = (Pages::new::<S>()?, Arc::new(Semaphore::new(REQUESTS_MAX)));
-        Ok(Self { verifier, health, pages, now, requests, imports, proofs, documents, renderer, store, tasks, work })
+        let exporting = Exporting::default();
+        Ok(Self {
+            verifier,
+            health,
+            pages,
+            now,
+            requests,
+            imports,
+            proofs,
+            exporting,
+            documents,
+            renderer,
+            store,
+            tasks,
+            work,
+        })
     }
 
     /// Works with the store, to the end, whether or not the caller is still waiting.

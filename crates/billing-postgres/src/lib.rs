@@ -12,6 +12,7 @@ mod door;
 mod freshness;
 mod idempotency;
 mod invoices;
+mod landed;
 mod ledger;
 mod margins;
 mod metrics;

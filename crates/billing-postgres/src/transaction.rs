@@ -44,7 +44,8 @@ pub(crate) trait Transaction: Sync {
     /// The statements.
     fn run(&self, connection: &mut AsyncPgConnection) -> impl Future<Output = Result<Self::Output, Failure>> + Send;
 
-    /// Whose rows it may see; `None` for the worker, whose role sees all.
+    /// Whose rows it may see; `None` for the worker, whose role sees all. What reads for the api says it in any case, for
+    /// that is answered in time or not at all.
     fn reach(&self) -> Option<Reach> {
         None
     }
@@ -315,7 +316,7 @@ fn is_of_the_connection(error: &tokio_postgres::Error) -> bool {
 }
 
 /// The answer to COMMIT may be lost after the commit; every transaction is therefore written to do nothing a second
-/// time. Ending a price is the one that then says so: it is told as refused, having ended.
+/// time, and to tell what it did.
 async fn attempt_once<T: Transaction>(pool: &Pool<Door>, work: &T) -> Result<T::Output, Failure> {
     let mut connection = checkout(pool, T::NAME).await.map_err(Failure::Unreachable)?;
     let begin = begin(T::READ_ONLY, work.reach());

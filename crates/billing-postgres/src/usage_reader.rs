@@ -169,6 +169,6 @@ impl Transaction for NoteRead<'_> {
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<(), Failure> {
         let subject = self.account.map_or("every account".to_owned(), |account| format!("account {account}"));
-        audit(connection, self.action, self.what, &subject, None).await
+        audit(connection, self.action, self.what, &subject, self.action.reason.as_deref()).await
     }
 }

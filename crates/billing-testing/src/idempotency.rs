@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 
 use billing_domain::ports::{AdminAction, Refusal};
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-/// A key is one tenant's and subject's; beside it what was asked and what it made.
-pub(crate) type IdempotencyKeys = HashMap<Key, ([u8; 32], Uuid)>;
+const LIFETIME: SignedDuration = SignedDuration::from_hours(24);
+
+/// A key is one tenant's and subject's; beside it what was asked, what it made, and when.
+pub(crate) type IdempotencyKeys = HashMap<Key, ([u8; 32], Uuid, Timestamp)>;
 
 type Key = (Option<Uuid>, String, String);
 
@@ -14,7 +17,8 @@ type Key = (Option<Uuid>, String, String);
 pub(crate) fn earlier(keys: &IdempotencyKeys, action: &AdminAction) -> Result<Option<Uuid>, Refusal> {
     match key(action).and_then(|(key, hash)| keys.get(&key).map(|known| (hash, known))) {
         None => Ok(None),
-        Some((hash, (known, made))) if hash == *known => Ok(Some(*made)),
+        Some((_, (.., at))) if action.at.duration_since(*at) > LIFETIME => Ok(None),
+        Some((hash, (known, made, _))) if hash == *known => Ok(Some(*made)),
         Some(_) => Err(Refusal::KeyReused),
     }
 }
@@ -22,7 +26,7 @@ pub(crate) fn earlier(keys: &IdempotencyKeys, action: &AdminAction) -> Result<Op
 /// Keeps what the action's key made.
 pub(crate) fn remember(keys: &mut IdempotencyKeys, action: &AdminAction, made: Uuid) {
     if let Some((key, hash)) = key(action) {
-        keys.insert(key, (hash, made));
+        keys.insert(key, (hash, made, action.at));
     }
 }
 

@@ -74,7 +74,7 @@ impl InvoiceVoider for Memory {
         let Some((invoice, contents)) = state.invoices.get(&id) else {
             return Ok(ChangeOutcome::Refused(Refusal::NotFound));
         };
-        if !invoice.status.can_be_voided(invoice.pinned.is_some()) {
+        if !invoice.status.can_be_voided(invoice.pinned.is_some(), state.parked.contains(&id)) {
             return Ok(ChangeOutcome::Refused(Refusal::Ended));
         }
         let reissue = (disposition == Disposition::Rebill).then(|| Reissue {
@@ -115,12 +115,12 @@ fn void(
     action: &AdminAction,
     voided: impl FnOnce() -> Voided,
 ) -> Result<Invoice, Refusal> {
-    let State { invoices, keys, credit_notes, .. } = state;
+    let State { invoices, parked, keys, credit_notes, .. } = state;
     let (invoice, _) = invoices.get_mut(&id).ok_or(Refusal::NotFound)?;
     if earlier(keys, action)?.is_some() {
         return Ok(invoice.clone());
     }
-    if !invoice.status.can_be_voided(invoice.pinned.is_some()) {
+    if !invoice.status.can_be_voided(invoice.pinned.is_some(), parked.contains(&id)) {
         return Err(Refusal::Ended);
     }
     (invoice.status, invoice.voided) = (InvoiceStatus::Void, Some(voided()));

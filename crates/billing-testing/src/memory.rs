@@ -68,6 +68,8 @@ pub(crate) struct State {
     pub(crate) books: HashMap<[u8; 32], PriceBook>,
     pub(crate) corrections: BTreeMap<Uuid, Correction>,
     pub(crate) invoices: BTreeMap<InvoiceId, (Invoice, InvoiceContents)>,
+    /// Drafts that could not be finished.
+    pub(crate) parked: BTreeSet<InvoiceId>,
     /// By invoice.
     pub(crate) credit_notes: BTreeMap<InvoiceId, CreditNote>,
     pub(crate) documents: HashMap<String, Vec<u8>>,
@@ -245,6 +247,11 @@ impl Memory {
     /// An invoice and what it is made of, in the place of one with its id.
     pub fn put_invoice(&self, invoice: Invoice, contents: InvoiceContents) {
         self.remembered().invoices.insert(invoice.id, (invoice, contents));
+    }
+
+    /// A draft could not be finished.
+    pub fn park(&self, invoice: InvoiceId) {
+        self.remembered().parked.insert(invoice);
     }
 
     /// A document, whatever was at its key.

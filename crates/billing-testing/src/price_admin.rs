@@ -35,16 +35,15 @@ impl PriceAdmin for Memory {
 
     async fn supersede_price(
         &self,
-        old: PriceId,
-        seen: Option<&Price>,
+        based_on: &Price,
         new: &NewPrice,
         action: &AdminAction,
     ) -> Result<ChangeOutcome<Price>, PortError> {
         let mut state = self.open("supersede_price")?;
-        let refusal = refuse_rated(&state, &new.terms, Some(old));
+        let refusal = refuse_rated(&state, &new.terms, Some(based_on.id));
         let next = |old: &Price| refusal.map(|()| price_of(new, old.version + 1, action));
-        let change = Supersede { old: old.0, new: new.id.0, days: new.terms.days, at: action.at };
-        Ok(outcome(supersede(&mut state, &change, seen, next)))
+        let change = Supersede { old: based_on.id.0, new: new.id.0, days: new.terms.days, at: action.at };
+        Ok(outcome(supersede(&mut state, &change, based_on, next)))
     }
 
     async fn end_price(
@@ -84,21 +83,20 @@ impl PriceAdmin for Memory {
 
     async fn supersede_cost(
         &self,
-        old: CostId,
-        seen: Option<&OperatorCost>,
+        based_on: &OperatorCost,
         new: &CostDraft,
         action: &AdminAction,
     ) -> Result<ChangeOutcome<OperatorCost>, PortError> {
         let mut state = self.open("supersede_cost")?;
-        let key = state.costs.get(&old.0).map(|stored| stored.row.key.clone());
+        let key = state.costs.get(&based_on.id.0).map(|stored| stored.row.key.clone());
         let refusal = key.map_or(Ok(()), |key| refuse_costed(&state, &key, new.days.from()));
         let next = |old: &OperatorCost| {
             let CostDraft { id, cost_per_segment, days } = *new;
             let new = NewCost { id, key: old.key.clone(), cost_per_segment, days };
             refusal.map(|()| cost_of(&new, old.version + 1, action))
         };
-        let change = Supersede { old: old.0, new: new.id.0, days: new.days, at: action.at };
-        Ok(outcome(supersede(&mut state, &change, seen, next)))
+        let change = Supersede { old: based_on.id.0, new: new.id.0, days: new.days, at: action.at };
+        Ok(outcome(supersede(&mut state, &change, based_on, next)))
     }
 
     async fn end_cost(
@@ -243,7 +241,7 @@ struct Supersede {
 fn supersede<T: Dated>(
     state: &mut State,
     change: &Supersede,
-    seen: Option<&T>,
+    based_on: &T,
     next: impl FnOnce(&T) -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
     let Supersede { old, new, days, at } = *change;
@@ -251,7 +249,7 @@ fn supersede<T: Dated>(
         return Ok(made.row.clone());
     }
     let stored = T::rows(state).get(&old).cloned().ok_or(Refusal::NotFound)?;
-    refuse_changed(state, seen, &stored.row)?;
+    refuse_changed(state, Some(based_on), &stored.row)?;
     let is_over = stored.row.days().until().is_some_and(|until| until < days.from());
     if stored.row.is_cancelled() || stored.is_superseded || is_over {
         return Err(Refusal::Ended);

@@ -28,9 +28,7 @@ impl QuarantineAdmin for Memory {
         action: &AdminAction,
     ) -> Result<HeldPage, PortError> {
         let mut state = self.open("list_quarantined")?;
-        if after.is_none() {
-            state.note("quarantined messages", action);
-        }
+        state.note(filter.account, "quarantined messages", action);
         let wanted = state.held.iter().map(|held| &held.message).filter(|message| is_wanted(message, filter));
         let mut rows: Vec<HeldMessage> =
             wanted.filter(|message| after.is_none_or(|after| after < message.id)).cloned().collect();
@@ -49,7 +47,7 @@ impl QuarantineAdmin for Memory {
         let mut state = self.open("show_quarantined")?;
         let found = state.details(id);
         if found.is_some() {
-            state.note("quarantined message", action);
+            state.note(None, "quarantined message", action);
         }
         Ok(found)
     }
@@ -171,8 +169,8 @@ impl State {
         self.held.push(Held { message, raw: raw.to_vec() });
     }
 
-    fn note(&mut self, what: &'static str, action: &AdminAction) {
-        self.noted.push(NotedRead { account: None, what, action: action.clone() });
+    fn note(&mut self, account: Option<billing_domain::AccountId>, what: &'static str, action: &AdminAction) {
+        self.noted.push(NotedRead { account, what, action: action.clone() });
     }
 
     fn held(&self, id: i64) -> Option<&Held> {

@@ -104,6 +104,14 @@ impl Caller {
         self.roles.iter().any(|role| !role.is_staff()) && self.tenant.is_some() && self.account.is_some()
     }
 
+    /// Whose rows it may see, as a name: those of one account of one tenant, or everybody's.
+    pub(crate) fn reach(&self) -> String {
+        match (self.is_staff(), self.tenant, self.account) {
+            (false, Some(tenant), Some(account)) => format!("{tenant}/{account}"),
+            _ => "staff".into(),
+        }
+    }
+
     /// Whether the tenant and account headers, where present, say what the token says.
     pub(crate) fn agrees_with(&self, headers: &HeaderMap) -> bool {
         let agrees = |name: &str, claim: Option<Uuid>| {

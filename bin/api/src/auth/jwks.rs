@@ -1,5 +1,5 @@
 //! The issuer's keys, kept fresh: from a file or over HTTP, every five minutes and, for keys not seen before, at most once
-//! in 30 seconds. A refresh that fails keeps the last good keys. What a key is good for is decided elsewhere.
+//! in 30 seconds; few may wait for that. A refresh that fails keeps the last good keys. What a key is good for is decided elsewhere.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use billing_runtime::Backoff;
 use jiff::{SignedDuration, Timestamp};
 use rustls::ClientConfig;
 use tokio::io::AsyncReadExt as _;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use super::keys::KeySet;
 
@@ -19,6 +19,8 @@ const REFRESH_FOR_UNKNOWN: SignedDuration = SignedDuration::from_secs(30);
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 const FETCH_TIME_MAX: Duration = Duration::from_secs(5);
+/// Callers who may wait for a key that is not known: who has no token at all could be any number of them.
+const WAITING_MAX: usize = 16;
 /// Bytes.
 const DOCUMENT_MAX: u64 = 256 * 1024;
 
@@ -57,6 +59,7 @@ pub(crate) struct Jwks {
     http: reqwest::Client,
     keys: watch::Sender<Arc<KeySet>>,
     asked_for_unknown: Mutex<Option<Timestamp>>,
+    waiting: Semaphore,
 }
 
 impl Jwks {
@@ -72,7 +75,7 @@ impl Jwks {
             .build()
             .map_err(JwksError::Client)?;
         let keys = watch::Sender::new(Arc::new(KeySet::default()));
-        Ok(Self { source, http, keys, asked_for_unknown: Mutex::new(None) })
+        Ok(Self { source, http, keys, asked_for_unknown: Mutex::new(None), waiting: Semaphore::new(WAITING_MAX) })
     }
 
     /// The last good keys; empty until the first.
@@ -97,8 +100,9 @@ impl Jwks {
     }
 
     /// Refreshes for a key that is not known, unless that was done within the last 30 seconds. Whoever asks meanwhile
-    /// waits for the same refresh, and a caller that leaves does not break it off.
+    /// waits for the same refresh, if not too many do, and a caller that leaves does not break it off.
     pub(crate) async fn refresh_for_unknown(self: &Arc<Self>, now: Timestamp) {
+        let Ok(_place) = self.waiting.try_acquire() else { return };
         let this = Arc::clone(self);
         let refresh = tokio::spawn(async move {
             let mut asked = this.asked_for_unknown.lock().await;
@@ -160,6 +164,7 @@ mod tests {
     use std::net::TcpListener;
 
     use billing_testing::certificates::{self, Authority, trusting_nobody};
+    use futures::FutureExt as _;
 
     use super::*;
 
@@ -235,5 +240,21 @@ mod tests {
         }
         let nowhere = jwks(JwksSource::File("/nowhere/jwks.json".into()));
         assert!(matches!(nowhere.refresh().await, Err(JwksError::File(_))));
+    }
+
+    /// An issuer that takes connections and says nothing, which tells how many are waiting: none but one connection is made.
+    #[tokio::test]
+    async fn of_many_with_an_unknown_key_few_wait_for_a_silent_issuer() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/", listener.local_addr().unwrap());
+        let jwks = Arc::new(Jwks::new(JwksSource::Url(address), trusting_nobody()).unwrap());
+        let now = Timestamp::UNIX_EPOCH;
+        let mut asking: Vec<_> = (0..100).map(|_| Box::pin(jwks.refresh_for_unknown(now))).collect();
+        // Each is asked once: who does not wait is done.
+        let waiting = asking.iter_mut().filter_map(|one| one.now_or_never().is_none().then_some(())).count();
+        assert_eq!(waiting, WAITING_MAX);
+        drop(asking);
+        let mut after = Box::pin(jwks.refresh_for_unknown(now));
+        assert!(after.as_mut().now_or_never().is_none(), "a place is free again when its caller has left");
     }
 }

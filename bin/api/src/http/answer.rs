@@ -19,7 +19,9 @@ use super::represent::{REVALIDATED, UNKEPT};
 pub(crate) const PDF: &str = "application/pdf";
 
 /// How many rows a CSV file leaves out.
-pub(crate) const LEFT_OUT: &str = "X-Left-Out";
+pub(crate) const LEFT_OUT: HeaderName = HeaderName::from_static("x-left-out");
+/// The same as documents write it.
+pub(crate) const LEFT_OUT_NAME: &str = "X-Left-Out";
 
 /// Not to be kept, whatever it is asked with.
 const PRIVATE: (HeaderName, &str) = (CACHE_CONTROL, UNKEPT);
@@ -97,13 +99,15 @@ pub(crate) fn pdf(file_name: &str, sha256: [u8; 32], bytes: Vec<u8>) -> HttpResp
     response.body(bytes)
 }
 
-/// 200 with a CSV file to be saved, and how many rows it leaves out if it may leave some out.
-pub(crate) fn csv(file_name: &str, left_out: Option<usize>, bytes: Vec<u8>) -> HttpResponse {
-    let mut response = csv_head(file_name);
-    if let Some(left_out) = left_out {
-        response.insert_header((LEFT_OUT, left_out.to_string()));
-    }
-    response.body(bytes)
+/// 200 with a CSV file to be saved.
+pub(crate) fn csv(file_name: &str, bytes: Vec<u8>) -> HttpResponse {
+    csv_head(file_name).body(bytes)
+}
+
+/// A file that may leave rows out, and how many it does.
+pub(crate) fn leaving_out(rows: usize, mut response: HttpResponse) -> HttpResponse {
+    response.headers_mut().insert(LEFT_OUT, HeaderValue::from(rows));
+    response
 }
 
 /// 200 with a CSV file to be saved, piece by piece. A body that fails breaks the transfer off.

@@ -100,7 +100,8 @@ async fn collect(
         }
         Ok(bytes)
     };
-    tokio::time::timeout(time_max, collect).await.map_err(|_| Kind::Timeout)?
+    let late = |_| Problem::with(Kind::Timeout, format!("send the whole body within {} seconds", time_max.as_secs()));
+    tokio::time::timeout(time_max, collect).await.map_err(late)?
 }
 
 /// Where a body stops being JSON, without what it holds.

@@ -1,4 +1,4 @@
-//! Keyset cursors: opaque, and good only for the list and filter that they came from.
+//! Keyset cursors: opaque, and good only for the list, the filter and the reader that they came from.
 //!
 //! A cursor is the last row's key and a hash of the question. It grants nothing: whoever forges one names a place in a
 //! list that he may read anyway.
@@ -60,12 +60,13 @@ impl Key for (Month, InvoiceId) {
 pub(crate) struct Question([u8; HASH]);
 
 impl Question {
-    /// Of a list's name and its filters, in any order.
-    pub(crate) fn new(list: &str, filters: &[(String, String)]) -> Self {
+    /// Of a list's name, whose rows its reader sees, and its filters, in any order.
+    pub(crate) fn new(list: &str, reach: &str, filters: &[(String, String)]) -> Self {
         let mut sorted: Vec<_> = filters.iter().collect();
         sorted.sort();
         let mut hash = Sha256::new();
-        for text in std::iter::once(list).chain(sorted.into_iter().flat_map(|(name, value)| [name.as_str(), value])) {
+        for text in [list, reach].into_iter().chain(sorted.into_iter().flat_map(|(name, value)| [name.as_str(), value]))
+        {
             hash.update(text.len().to_be_bytes());
             hash.update(text);
         }
@@ -98,15 +99,19 @@ mod tests {
     #[test]
     fn cursors_hold_for_their_own_question_only() {
         let filter = |pairs: &[(&str, &str)]| pairs.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect::<Vec<_>>();
-        let growth = Question::new("pricing", &filter(&[("accountTier", "GROWTH"), ("operatorId", "20")]));
+        let growth = Question::new("pricing", "staff", &filter(&[("accountTier", "GROWTH"), ("operatorId", "20")]));
         let key = Uuid::from_u128(7);
         let cursor = growth.cursor(&key);
         for (question, expected) in [
             (growth.clone(), Ok(key)),
-            (Question::new("pricing", &filter(&[("operatorId", "20"), ("accountTier", "GROWTH")])), Ok(key)),
-            (Question::new("pricing", &filter(&[("accountTier", "GROWTH")])), Err(())),
-            (Question::new("pricing", &filter(&[("accountTier", "GROWTHo"), ("peratorId", "20")])), Err(())),
-            (Question::new("operator-costs", &filter(&[("accountTier", "GROWTH"), ("operatorId", "20")])), Err(())),
+            (Question::new("pricing", "staff", &filter(&[("operatorId", "20"), ("accountTier", "GROWTH")])), Ok(key)),
+            (Question::new("pricing", "staff", &filter(&[("accountTier", "GROWTH")])), Err(())),
+            (Question::new("pricing", "a", &filter(&[("accountTier", "GROWTH"), ("operatorId", "20")])), Err(())),
+            (Question::new("pricing", "staff", &filter(&[("accountTier", "GROWTHo"), ("peratorId", "20")])), Err(())),
+            (
+                Question::new("operator-costs", "staff", &filter(&[("accountTier", "GROWTH"), ("operatorId", "20")])),
+                Err(()),
+            ),
         ] {
             assert_eq!(question.read(&cursor).map_err(|_| ()), expected);
         }

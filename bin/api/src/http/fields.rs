@@ -48,7 +48,7 @@ impl Given {
 }
 
 /// The values of one request that have not been read yet, and what was wrong with those that have.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Fields {
     place: Place,
     /// The pointer to the object whose members they are.

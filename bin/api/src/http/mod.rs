@@ -1,6 +1,7 @@
 //! HTTP as every route has it: problems, strict bodies and parameters, cursors, idempotency keys, entity tags, CSV files,
 //! traces. It knows no route and no business rule.
 
+pub(crate) mod access_reason;
 pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod consistency;

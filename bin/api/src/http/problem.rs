@@ -65,6 +65,8 @@ pub(crate) enum Kind {
     HeadTooLarge,
     /// The idempotency key stands for something else.
     KeyReused,
+    /// The same request is under way.
+    KeyInUse,
     /// More requests at once than can be served.
     Overloaded,
     /// The store, or the keys that tokens are verified by, cannot be reached.
@@ -75,7 +77,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// The whole catalogue.
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::Malformed,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -91,6 +93,7 @@ impl Kind {
         Self::DocumentNotReady,
         Self::Resolved,
         Self::NotReplayable,
+        Self::KeyInUse,
         Self::PreconditionFailed,
         Self::TooLarge,
         Self::TargetTooLong,
@@ -121,6 +124,7 @@ impl Kind {
             Self::DocumentNotReady => (409, "document-not-ready", "The document is not ready"),
             Self::Resolved => (409, "resolved", "The message is not open any more"),
             Self::NotReplayable => (409, "not-replayable", "The message cannot be replayed"),
+            Self::KeyInUse => (409, "idempotency-key-in-use", "A request with this idempotency key is under way"),
             Self::PreconditionFailed => (412, "precondition-failed", "It has been changed"),
             Self::TooLarge => (413, "too-large", "The body is too large"),
             Self::TargetTooLong => (414, "target-too-long", "The path and query are too long"),
@@ -157,7 +161,7 @@ impl Kind {
             Self::Forbidden => "the token does not carry the scope, role or account that this needs",
             Self::NotFound => "there is nothing here that the token may see",
             Self::MethodNotAllowed => "the Allow header lists what this path understands",
-            Self::Timeout => "send the whole body within 10 seconds",
+            Self::Timeout => "send the whole body within 10 seconds, a deck within 60",
             Self::PriceOverlap => {
                 "another price for the same tier or account, operator, direction and currency is in force on one of these \
                  days; change or end that one, or choose other days"
@@ -175,7 +179,9 @@ impl Kind {
                  another one"
             }
             Self::OtherTenant => "an account has one tenant for ever; leave tenantId out, or check the account's id",
-            Self::NotVoidable => "an invoice is declared void once, when it is issued or has at least its number",
+            Self::NotVoidable => {
+                "an invoice is declared void once, when it is issued, or when it has its number and cannot be finished"
+            }
             Self::DocumentNotReady => "the invoice is not issued yet; try again after the time that Retry-After names",
             Self::Resolved => "a message is replayed or discarded once; resolvedBy and resolvedAt say by whom and when",
             Self::NotReplayable => {
@@ -187,6 +193,7 @@ impl Kind {
             Self::MediaType => "send the body as application/json",
             Self::Invalid => "errors lists each value and what it may be",
             Self::KeyReused => "choose another Idempotency-Key, or repeat exactly the request it was first used for",
+            Self::KeyInUse => "wait as long as Retry-After says and repeat the request: the first one is answered then",
             Self::HeadTooLarge => "all headers but Authorization have at most 16384 bytes together",
             Self::Internal => "try again; if it stays, tell the operators the instance",
             Self::Overloaded | Self::Unavailable => "try again after the time that Retry-After names",
@@ -196,7 +203,7 @@ impl Kind {
     /// After how many seconds it may be worth to try again.
     pub(crate) fn retry_after(self) -> Option<&'static str> {
         match self {
-            Self::Overloaded => Some("1"),
+            Self::Overloaded | Self::KeyInUse => Some("1"),
             Self::Unavailable => Some("5"),
             Self::DocumentNotReady => Some("60"),
             _ => None,

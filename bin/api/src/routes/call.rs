@@ -26,6 +26,8 @@ pub(crate) struct Call<S: Store> {
     /// When the request came; the only "now" of its handling.
     pub(crate) now: Timestamp,
     pub(crate) trace: Trace,
+    /// Why the caller looks at what is not theirs, if they say so.
+    pub(crate) reason: Option<String>,
     pub(crate) request: HttpRequest,
     pub(crate) payload: Payload,
 }
@@ -59,9 +61,7 @@ impl<S: Store> Call<S> {
     /// # Errors
     /// 400 when it is no query string.
     pub(crate) fn query_pairs(&self) -> Result<Vec<(String, String)>, Problem> {
-        Query::from_query(self.request.query_string())
-            .map(Query::into_inner)
-            .map_err(|_| Problem::with(Kind::Malformed, "the query string cannot be read"))
+        query_pairs(&self.request)
     }
 
     /// The query's parameters, to be read strictly.
@@ -69,8 +69,7 @@ impl<S: Store> Call<S> {
     /// # Errors
     /// 400 when it is no query string.
     pub(crate) fn query(&self) -> Result<Fields, Problem> {
-        let pairs = self.query_pairs()?;
-        Ok(Fields::new(Place::Query, pairs.into_iter().map(|(name, value)| (name, Given::Text(value))).collect()))
+        query_of(&self.request)
     }
 
     /// Refuses any query parameter, for routes that have none.
@@ -117,6 +116,7 @@ impl<S: Store> Call<S> {
             actor: self.caller.subject.clone(),
             tenant: self.caller.tenant,
             trace_id: self.trace.trace_id.clone(),
+            reason: self.reason.clone(),
             at: self.now,
             idempotency: None,
         }
@@ -145,4 +145,19 @@ impl<S: Store> Call<S> {
         let idempotency = key.map(|key| (key, idempotency::fingerprint(method, path, canonical_body)));
         Ok(AdminAction { idempotency, ..self.action() })
     }
+}
+
+/// A request's parameters, to be read strictly.
+///
+/// # Errors
+/// 400 when it is no query string.
+pub(super) fn query_of(request: &HttpRequest) -> Result<Fields, Problem> {
+    let pairs = query_pairs(request)?;
+    Ok(Fields::new(Place::Query, pairs.into_iter().map(|(name, value)| (name, Given::Text(value))).collect()))
+}
+
+fn query_pairs(request: &HttpRequest) -> Result<Vec<(String, String)>, Problem> {
+    Query::from_query(request.query_string())
+        .map(Query::into_inner)
+        .map_err(|_| Problem::with(Kind::Malformed, "the query string cannot be read"))
 }

@@ -8,17 +8,18 @@ use std::rc::Rc;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::guard::{Any, Get, Head};
 use actix_web::http::Method;
-use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::http::header::{ALLOW, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{App, Error, HttpRequest, HttpResponse};
 use futures::FutureExt as _;
 
 use super::access::authorise;
-use super::call::Call;
+use super::call::{Call, query_of};
 use super::edge::{cors, trace_of, watch};
 use super::table::{Access, Route, table};
 use crate::auth::Denied;
+use crate::http::access_reason;
 use crate::http::consistency::{self, CONSISTENCY};
 use crate::http::problem::{Kind, Problem};
 use crate::http::represent::represent;
@@ -101,7 +102,15 @@ async fn pass<S: Store>(
     trace: Trace,
 ) -> Result<HttpResponse, Problem> {
     let (scope, reach, handle) = match &route.access {
-        Access::Open(handle) => return handle(&services, &request),
+        Access::Open(handle) => {
+            let response = handle(&services, &request)?;
+            // Who asks whether the process is well is told, however it asks.
+            return if route.path.starts_with("/health/") {
+                Ok(response)
+            } else {
+                no_query(&request).map(|()| response)
+            };
+        }
         Access::Guarded(scope, reach, handle) => (*scope, *reach, handle),
     };
     let now = (services.now)();
@@ -115,14 +124,37 @@ async fn pass<S: Store>(
     }
     authorise(&caller, scope, reach)?;
     let seen = consistency::read(request.headers())?;
+    let reason = access_reason::read(request.headers())?;
+    if !takes_body(&route.method) {
+        refuse_body(request.headers())?;
+    }
     let (payload, is_write) = (payload.into_inner(), route.method != Method::GET);
     let (all, services) = (services.clone(), Seeing::new(services, seen));
     let trace_id = trace.trace_id.clone();
-    let mut response = handle(Call { services, caller, now, trace, request, payload }).await?;
+    let mut response = handle(Call { services, caller, now, trace, reason, request, payload }).await?;
     if is_write && response.status().is_success() {
         tell_position(&all, &mut response, &trace_id).await;
     }
     Ok(response)
+}
+
+/// Whether what is sent with it means anything.
+fn takes_body(method: &Method) -> bool {
+    *method == Method::POST || *method == Method::PATCH
+}
+
+/// A body that would not be read is no wish: `DELETE` with `effectiveTo` would end a price today.
+fn refuse_body(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_empty = headers.get_all(CONTENT_LENGTH).all(|length| length.as_bytes() == b"0");
+    if is_empty && !headers.contains_key(TRANSFER_ENCODING) {
+        return Ok(());
+    }
+    Err(Problem::with(Kind::Malformed, "this method takes no body"))
+}
+
+/// Pages that are open to everyone take no parameters.
+fn no_query(request: &HttpRequest) -> Result<(), Problem> {
+    query_of(request)?.finish(Some(()))
 }
 
 /// Says how far the log is written now that the write is done. The write stands, whether or not that is known.

@@ -17,7 +17,7 @@ use utoipa::openapi::{
 
 use super::access::Scope;
 use super::headers;
-use crate::http::answer::{LEFT_OUT, PDF};
+use crate::http::answer::{LEFT_OUT_NAME, PDF};
 use crate::http::csv::CSV;
 use crate::http::idempotency::IDEMPOTENCY_KEY;
 use crate::http::problem::{Kind, PROBLEM_JSON, ProblemDocument};
@@ -115,7 +115,8 @@ impl Operation {
             .pattern(Some("^[!-~]{1,255}$"))
             .examples([json!("8e03978e-40d5-43dd-bc93-6894a57f9324")])
             .build();
-        let says = "The same key with the same body has one effect within 24 hours, and the same answer.";
+        let says = "The same key with the same body has one effect within 24 hours; again, it answers with what was made as it is now, or 409 \
+             while the first is under way.";
         self.with(parameter(ParameterIn::Header, IDEMPOTENCY_KEY, key.into(), says))
     }
 
@@ -221,7 +222,7 @@ impl Operation {
         let says = "How many rows a deck cannot show.";
         let left_out = HeaderBuilder::new().schema(Some(count)).description(Some(says)).build();
         let response = ResponseBuilder::new().description(description).content(CSV, content);
-        self.builder = self.builder.response("200", response.header(LEFT_OUT, left_out).build());
+        self.builder = self.builder.response("200", response.header(LEFT_OUT_NAME, left_out).build());
         self
     }
 

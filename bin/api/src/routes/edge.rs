@@ -20,7 +20,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
-use crate::http::answer::LEFT_OUT;
+use crate::http::access_reason::ACCESS_REASON;
+use crate::http::answer::LEFT_OUT_NAME;
 use crate::http::consistency::CONSISTENCY_NAME;
 use crate::http::idempotency::IDEMPOTENCY_KEY;
 use crate::http::problem::{Kind, PROBLEM_JSON, Problem};
@@ -102,9 +103,9 @@ pub(super) fn trace_of(request: &HttpRequest) -> Trace {
 /// What pages of other origins may do: whatever the token that they have lets them. They need no cookies, so none are taken.
 pub(super) fn cors(origins: &[String], methods: impl Iterator<Item = Method>) -> Cors {
     let asked = [AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, REQUEST_ID];
-    let asked_here = [IDEMPOTENCY_KEY, CONSISTENCY_NAME, TRACEPARENT, "X-Tenant-Id", "X-Account-Id"];
+    let asked_here = [IDEMPOTENCY_KEY, CONSISTENCY_NAME, ACCESS_REASON, TRACEPARENT, "X-Tenant-Id", "X-Account-Id"];
     let shown: [HeaderName; 4] = [ETAG, LOCATION, RETRY_AFTER, CONTENT_DISPOSITION];
-    let shown_here = [CONSISTENCY_NAME, REQUEST_ID.as_str(), LEFT_OUT].map(str::to_owned);
+    let shown_here = [CONSISTENCY_NAME, REQUEST_ID.as_str(), LEFT_OUT_NAME].map(str::to_owned);
     let cors = Cors::default()
         .allowed_methods(methods.chain([Method::HEAD]))
         .allowed_headers(asked)

@@ -6,9 +6,11 @@ use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn}
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{HttpMethod, RefOr, ResponseBuilder};
 
+use crate::http::access_reason::{self, ACCESS_REASON};
 use crate::http::consistency::{CONSISTENCY_NAME, PATTERN};
 
 const TAG_EXAMPLE: &str = "\"Jl5mG2Yb0xGNzAcQyD8JKg\"";
+const REASON_EXAMPLE: &str = "ticket 4711: the customer asks what it was charged";
 const POSITION_EXAMPLE: &str = "AAAAABazdIg";
 
 /// `If-Match` of an operation that changes what can be read.
@@ -22,6 +24,10 @@ pub(super) fn complete(operation: &mut Operation, method: &HttpMethod, path: &st
     if is_read && is_guarded {
         let says = "Of the answer to a write: what is read shows that write.";
         take(operation, parameter(CONSISTENCY_NAME, Some(PATTERN), POSITION_EXAMPLE, says));
+    }
+    if is_guarded && (is_read || may_only_look(operation)) {
+        let says = "Of staff: why. It is kept in the audit log with every read that is noted there.";
+        take(operation, parameter(ACCESS_REASON, Some(access_reason::PATTERN), REASON_EXAMPLE, says));
     }
     if !is_read && is_guarded {
         let says = "How far the log is written. Sent back with a read, that read shows this write.";
@@ -43,6 +49,12 @@ pub(super) fn complete(operation: &mut Operation, method: &HttpMethod, path: &st
             .build();
         operation.responses.responses.insert("304".into(), RefOr::T(same));
     }
+}
+
+/// Whether it can be asked what it would do.
+fn may_only_look(operation: &Operation) -> bool {
+    let named = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(parameter) if parameter.name == "dryRun");
+    operation.parameters.iter().flatten().any(named)
 }
 
 fn take(operation: &mut Operation, parameter: Parameter) {

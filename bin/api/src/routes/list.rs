@@ -19,14 +19,14 @@ pub(super) struct Place<K> {
 }
 
 impl<K: Key> Place<K> {
-    /// From `cursor` and `limit`; the cursor must come from the same list with the same filters.
+    /// From `cursor` and `limit`; the cursor must come from the same list with the same filters, as the same readers see it.
     ///
     /// # Errors
     /// 400 when the query cannot be read.
     pub(super) fn read<S: Store>(list: &str, call: &Call<S>, query: &mut Fields) -> Result<Self, Problem> {
         let mut filters = call.query_pairs()?;
         filters.retain(|(name, _)| name != "cursor" && name != "limit");
-        let question = Question::new(list, &filters);
+        let question = Question::new(list, &call.caller.reach(), &filters);
         let after = query.optional("cursor", |text| question.read(text));
         let limit = query.optional("limit", limit).unwrap_or(LIMIT_DEFAULT);
         Ok(Self { question, after, limit })
@@ -37,7 +37,11 @@ impl<K: Key> Place<K> {
         for name in ["cursor", "limit"] {
             query.forbid(name, "is for pages of JSON: a CSV file has every row");
         }
-        Ok(Self { question: Question::new(list, &call.query_pairs()?), after: None, limit: ROWS_AT_ONCE })
+        Ok(Self {
+            question: Question::new(list, &call.caller.reach(), &call.query_pairs()?),
+            after: None,
+            limit: ROWS_AT_ONCE,
+        })
     }
 
     /// The cursor of the next page, if more rows follow the last one.

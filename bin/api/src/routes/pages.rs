@@ -77,7 +77,7 @@ pub(super) fn open_api_document() -> Operation {
     let example = json!({"openapi": "3.1.0"});
     Operation::new("getOpenApi", "Documentation", "This document")
         .answers_json(200, "OpenAPI 3.1.", example)
-        .refuses(&[Kind::Overloaded])
+        .refuses(&[Kind::Malformed, Kind::Invalid, Kind::Overloaded])
 }
 
 /// `GET /docs`.
@@ -85,7 +85,7 @@ pub(super) fn docs_document() -> Operation {
     let example = json!("<!doctype html>");
     Operation::new("getDocs", "Documentation", "This document, for people")
         .answers_html(200, "A page.", example)
-        .refuses(&[Kind::Overloaded])
+        .refuses(&[Kind::Malformed, Kind::Invalid, Kind::Overloaded])
 }
 
 /// `GET /problems/{id}`.
@@ -94,7 +94,7 @@ pub(super) fn problem_document() -> Operation {
     Operation::new("getProblem", "Documentation", "What a problem means, for people")
         .name_in_path(text_of(&names, "invalid"), "The last part of a problem's `type`.")
         .answers_html(200, "A page.", json!("<!doctype html>"))
-        .refuses(&[Kind::NotFound, Kind::Overloaded])
+        .refuses(&[Kind::Malformed, Kind::NotFound, Kind::Invalid, Kind::Overloaded])
 }
 
 fn problem_page(kind: Kind) -> String {

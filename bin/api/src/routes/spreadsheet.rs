@@ -48,14 +48,14 @@ impl<T: Send + 'static> Sheet<T> {
                 tracing::info!(trace_id, why, "a list is broken off");
             }
         });
-        Ok(answer::varied(response))
+        Ok(response)
     }
 
     /// Until all are out; why not.
     async fn fill<S, K, F>(
         self,
         services: &Seeing<S>,
-        filler: Filler,
+        mut filler: Filler,
         head: Vec<u8>,
         mut after: Option<K>,
         next: impl Fn(S, K) -> F,

@@ -1,5 +1,7 @@
 //! The life of prices and operator costs: made, found, listed, superseded, ended, and what is refused on the way.
 
+use std::rc::Rc;
+
 use billing_domain::Day;
 use serde_json::{Value, json};
 
@@ -239,5 +241,21 @@ async fn an_idempotency_key_has_one_effect() {
     ] {
         let reply = world.send(&ask).await;
         assert_eq!((reply.status, reply.problem()), expected, "{why}: {}", reply.text);
+    }
+}
+
+#[actix_web::test]
+async fn what_ends_while_a_change_of_it_is_sent_has_ended() {
+    let world = Rc::new(World::new().await);
+    for (list, body, change) in
+        [(PRICING, price(), json!({"unitPrice": "0.5"})), (COSTS, cost(), json!({"costPerSegment": "0.5"}))]
+    {
+        let made = post(&world, list, &with(body, &json!({"effectiveFrom": "2026-01-01"}))).await;
+        let path = made.header("Location").unwrap().to_owned();
+        let (there, ending) = (Rc::clone(&world), path.clone());
+        let end = async move { assert_eq!(send(&there, "DELETE", &ending, None).await.status, 200) };
+        let ask = Ask::new("PATCH", &path).staff().json(&change);
+        let late = world.send_after(&ask, Some(Box::pin(end))).await;
+        assert_eq!((late.status, late.problem()), (409, "ended"), "{}", late.text);
     }
 }

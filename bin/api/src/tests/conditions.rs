@@ -248,3 +248,23 @@ async fn every_write_says_how_far_the_log_is_and_every_read_takes_it() {
     let read = Ask::get(&format!("/v1/billing/usage?accountId={ACCOUNT}")).customer(ACCOUNT);
     assert_eq!(world.send(&read.header("Billing-Consistency", &positions[0])).await.status, 200);
 }
+
+#[actix_web::test]
+async fn every_guarded_route_takes_a_reason_and_refuses_what_is_none() {
+    let world = World::new().await;
+    let mut asked = 0;
+    for route in table::<Memory>().into_iter().filter(|route| matches!(route.access, Access::Guarded(..))) {
+        let ask = Ask::new(route.method.as_str(), &sample(route.path)).staff();
+        for (reason, is_good) in [("ticket 4711", true), ("", false), (&"x".repeat(201), false)] {
+            let reply = world.send(&ask.clone().header("X-Access-Reason", reason)).await;
+            let is_refused = (reply.status, reply.pointers()) == (400, vec!["/X-Access-Reason"]);
+            assert_eq!(is_refused, !is_good, "{} {reason}: {}", route.path, reply.text);
+        }
+        asked += 1;
+    }
+    assert!(asked > 25);
+    let read = Ask::get(&format!("/v1/billing/invoices?accountId={}", Uuid::from_u128(7))).staff();
+    assert_eq!(world.send(&read.header("X-Access-Reason", "ticket 4711")).await.status, 200);
+    let noted = world.memory.noted_reads();
+    assert_eq!(noted.last().unwrap().action.reason.as_deref(), Some("ticket 4711"));
+}

@@ -6,7 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::bodies::{self, post};
-use super::world::{Ask, Reply, TENANT, World};
+use super::world::{ACCOUNT, Ask, Reply, TENANT, World};
 use super::{invoices, proofs, quarantine};
 use crate::http::problem::Kind;
 use crate::routes::{Access, table};
@@ -232,7 +232,7 @@ async fn no_route_tells_a_foreign_id_from_none() {
             continue;
         }
         for id in ids.iter().skip(usize::from(is_made)) {
-            let ask = Ask::new(route.method.as_str(), &route.path.replace("{id}", id)).staff().json(&json!({}));
+            let ask = of_method(route.method.as_str(), &route.path.replace("{id}", id));
             let reply = world.send(&ask).await;
             assert_eq!(reply.status, 404, "{} {} {id}: {}", route.method, route.path, reply.text);
             bodies.push(reply.without_instance());
@@ -268,7 +268,7 @@ async fn an_id_of_one_kind_is_none_of_another() {
     let (mut bodies, mut own) = (Vec::new(), 0);
     for route in table::<Memory>().iter().filter(|route| matches!(route.access, Access::Guarded(..))) {
         for (kind, id) in kinds.iter().filter(|_| route.path.contains("{id}")) {
-            let ask = Ask::new(route.method.as_str(), &route.path.replace("{id}", id)).staff().json(&json!({}));
+            let ask = of_method(route.method.as_str(), &route.path.replace("{id}", id));
             if route.path.contains(kind) {
                 assert_ne!(world.send(&ask).await.status, 404, "{} {}", route.method, route.path);
                 own += 1;
@@ -294,4 +294,78 @@ async fn the_type_of_a_problem_leads_to_what_it_means() {
         assert!(reply.text.contains(kind.meaning()) && reply.text.contains(kind.title()), "{}", reply.text);
     }
     assert_eq!(world.send(&Ask::get("/problems/none")).await.status, 404);
+}
+
+#[actix_web::test]
+async fn a_cursor_is_good_for_the_account_that_got_it() {
+    let world = World::new().await;
+    let other = Uuid::from_u128(0xBB);
+    for number in 1..=3 {
+        invoices::put(&world, invoices::issued(number, &format!("2026-0{number}")));
+    }
+    let list = "/v1/billing/invoices?limit=1";
+    let mine = world.send(&Ask::get(list).customer(ACCOUNT)).await;
+    let staffs = world.send(&Ask::get(list).staff()).await;
+    let next = |reply: &Reply| format!("{list}&cursor={}", reply.body["nextCursor"].as_str().unwrap());
+    for (uri, ask, is_good) in [
+        (next(&mine), "mine", true),
+        (next(&mine), "other", false),
+        (next(&mine), "staff", false),
+        (next(&staffs), "mine", false),
+        (next(&staffs), "staff", true),
+    ] {
+        let get = Ask::get(&uri);
+        let reply = match ask {
+            "mine" => world.send(&get.customer(ACCOUNT)).await,
+            "other" => world.send(&get.customer(other)).await,
+            _ => world.send(&get.staff()).await,
+        };
+        let expected = if is_good { (200, vec![]) } else { (422, vec!["/cursor"]) };
+        assert_eq!((reply.status, reply.pointers()), expected, "{ask}: {}", reply.text);
+    }
+}
+
+#[actix_web::test]
+async fn a_body_that_would_not_be_read_is_refused() {
+    let world = World::new().await;
+    let mut asked = 0;
+    for (path, ask) in guarded_by_method(&["GET", "DELETE"]) {
+        let body = ask.clone().json(&json!({"effectiveTo": "2027-01-01"})).header("Content-Length", "28");
+        let reply = world.send(&body).await;
+        assert_eq!((reply.status, reply.problem()), (400, "malformed"), "{path}: {}", reply.text);
+        let chunked = world.send(&ask.clone().header("Transfer-Encoding", "chunked")).await;
+        assert_eq!((chunked.status, chunked.problem()), (400, "malformed"), "{path}");
+        let empty = world.send(&ask.header("Content-Length", "0")).await;
+        assert_ne!(empty.status, 400, "{path}");
+        asked += 1;
+    }
+    assert!(asked > 20, "{asked}");
+}
+
+#[actix_web::test]
+async fn open_pages_take_no_parameters_and_health_does_not_mind() {
+    let world = World::new().await;
+    for (path, expected) in [
+        ("/openapi.json", 422),
+        ("/docs", 422),
+        ("/problems/invalid", 422),
+        ("/health/live", 200),
+        ("/health/ready", 200),
+    ] {
+        let reply = world.send(&Ask::get(&format!("{path}?probe=1"))).await;
+        assert_eq!(reply.status, expected, "{path}: {}", reply.text);
+    }
+}
+
+/// With an empty object for what takes a body.
+fn of_method(method: &str, path: &str) -> Ask {
+    let ask = Ask::new(method, path).staff();
+    if ["POST", "PATCH"].contains(&method) { ask.json(&json!({})) } else { ask }
+}
+
+/// Those of some methods.
+fn guarded_by_method(methods: &[&str]) -> Vec<(&'static str, Ask)> {
+    let routes = table::<Memory>().into_iter().filter(|route| matches!(route.access, Access::Guarded(..)));
+    let routes = routes.filter(|route| methods.contains(&route.method.as_str()));
+    routes.map(|route| (route.path, Ask::new(route.method.as_str(), &sample(route.path)).staff())).collect()
 }

@@ -371,8 +371,13 @@ async fn void(world: &World, number: u32, key: Option<&str>, body: &Value) -> Re
 #[actix_web::test]
 async fn an_invoice_is_declared_void_once() {
     let world = World::new().await;
-    for invoice in [issued(1, "2026-09"), draft_with_number(2, "2026-08"), draft(3, "2026-07")] {
+    for invoice in
+        [issued(1, "2026-09"), draft_with_number(2, "2026-08"), draft(3, "2026-07"), draft_with_number(4, "2026-06")]
+    {
         put(&world, invoice);
+    }
+    for stuck in [2, 3] {
+        world.memory.park(id(stuck));
     }
     let body = json!({"reason": "wrong price"});
     let first = void(&world, 1, Some("k"), &body).await;
@@ -397,7 +402,8 @@ async fn an_invoice_is_declared_void_once() {
         ("void already", 1, None, &body, (409, "not-voidable")),
         ("void already, another key", 1, Some("l"), &body, (409, "not-voidable")),
         ("a draft without a number", 3, None, &body, (409, "not-voidable")),
-        ("a draft with a number", 2, None, &waived, (200, "")),
+        ("a draft that a run may be finishing", 4, None, &body, (409, "not-voidable")),
+        ("a draft with a number that cannot be finished", 2, None, &waived, (200, "")),
     ] {
         let reply = void(&world, number, key, body).await;
         assert_eq!((reply.status, reply.problem()), expected, "{why}: {}", reply.text);
@@ -478,6 +484,7 @@ async fn who_may_not_see_the_invoice_or_asks_for_none_gets_no_credit_note() {
     for invoice in [issued(1, "2026-09"), issued(2, "2026-08"), draft_with_number(3, "2026-07"), draft(4, "2026-06")] {
         put(&world, invoice);
     }
+    world.memory.park(id(3));
     for number in [1, 3] {
         assert_eq!(void(&world, number, None, &json!({"reason": "x"})).await.status, 200);
     }
@@ -507,6 +514,8 @@ async fn a_dry_run_tells_what_a_void_would_do_and_does_nothing() {
     let world = World::new().await;
     put(&world, issued(1, "2026-09"));
     put(&world, draft_with_number(2, "2026-08"));
+    put(&world, draft_with_number(3, "2026-07"));
+    world.memory.park(id(2));
     let dry = async |number: u32, query: &str, body: &Value| {
         let path = format!("/v1/admin/invoices/{}/void{query}", id(number));
         world.send(&Ask::new("POST", &path).staff().header("Idempotency-Key", "k").json(body)).await
@@ -531,6 +540,7 @@ async fn a_dry_run_tells_what_a_void_would_do_and_does_nothing() {
     let waived = dry(1, "?dryRun=true", &waive).await;
     assert_eq!((&waived.body["usage"], &waived.body["reissue"]), (&usage, &Value::Null));
     assert_eq!(dry(2, "?dryRun=true", &rebill).await.body["creditedAmount"], Value::Null);
+    assert_eq!(dry(3, "?dryRun=true", &rebill).await.problem(), "not-voidable");
     for (query, body, expected) in [
         ("?dryRun=maybe", &rebill, (422, "invalid")),
         ("?dryRun=true&dryRun=true", &rebill, (422, "invalid")),

@@ -13,6 +13,7 @@ mod edges;
 mod failures;
 mod invoices;
 mod margins;
+mod noted;
 mod open_api;
 mod pricing_questions;
 mod proofs;

@@ -14,7 +14,7 @@ use super::bodies::{cost, post, price, with};
 use super::world::{ACCOUNT, Ask, Reply, TENANT, World};
 
 const PRICING: &str = "/v1/admin/pricing";
-const MESSAGE: Uuid = Uuid::from_u128(0x77);
+pub(super) const MESSAGE: Uuid = Uuid::from_u128(0x77);
 
 async fn ask(world: &World, question: &str) -> Reply {
     // A token without an account: every read is of another's.
@@ -58,6 +58,14 @@ fn put_rated(world: &World, price: Uuid, event: UsageEvent, units: u8, cost: Opt
     });
     let rated = Rated { price: PriceId(price), units, amount: Micros(12_000 * i64::from(units)), cost };
     world.memory.put_rated(RatedUsage { receipt: receipt(), fingerprint: Fingerprint(Uuid::nil()), event, rated });
+}
+
+/// An account and a message of it that is rated by a price; the price's id.
+pub(super) async fn put_explained(world: &World) -> Uuid {
+    put_profile(world);
+    let price = put_price(world, json!({})).await;
+    put_rated(world, price, event(), 3, None);
+    price
 }
 
 fn put_waiting(world: &World, number: u128, reason: UnratedReason, change: impl FnOnce(&mut ReportedUsage)) {

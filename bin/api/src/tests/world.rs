@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
@@ -11,6 +12,9 @@ use actix_web::web::{Bytes, Data};
 use billing_runtime::Health;
 use billing_testing::Memory;
 use billing_testing::certificates::trusting_nobody;
+use futures::FutureExt as _;
+use futures::future::LocalBoxFuture;
+use futures::stream::LocalBoxStream;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -89,6 +93,11 @@ impl World {
     }
 
     pub(super) async fn send(&self, ask: &Ask) -> Reply {
+        self.send_after(ask, None).await
+    }
+
+    /// Something happens after the head has been read and before the body comes.
+    pub(super) async fn send_after(&self, ask: &Ask, before: Option<LocalBoxFuture<'static, ()>>) -> Reply {
         let app = init_service(routes::app(self.services.clone(), &self.origins)).await;
         let mut request = TestRequest::with_uri(&ask.uri).method(ask.method.clone());
         for (name, value) in &ask.headers {
@@ -97,7 +106,13 @@ impl World {
         if !ask.body.is_empty() {
             request = request.set_payload(ask.body.clone());
         }
-        let response = call_service(&app, request.to_request()).await;
+        let mut request = request.to_request();
+        if let Some(before) = before {
+            let body = Bytes::from(ask.body.clone());
+            let payload: LocalBoxStream<'static, _> = Box::pin(futures::stream::once(before.map(move |()| Ok(body))));
+            request = request.replace_payload(Payload::Stream { payload }).0;
+        }
+        let response = call_service(&app, request).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = read_body(response).await;
         let text = String::from_utf8_lossy(&bytes).into_owned();

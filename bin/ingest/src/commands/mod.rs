@@ -38,6 +38,7 @@ pub(crate) async fn run(arguments: &Arguments, command: &Command) -> anyhow::Res
         tenant: None,
         trace_id: Uuid::new_v4().simple().to_string(),
         at: SystemClock.now(),
+        reason: None,
         idempotency: None,
     };
     let postgres = Postgres::connect(&config.database, logins)?;

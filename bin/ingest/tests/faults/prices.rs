@@ -73,7 +73,8 @@ async fn each_event_has_the_price_of_its_own_day() {
         let head_start = stage.publisher.generator.lock().await.below(60);
         let change = async {
             tokio::time::sleep(std::time::Duration::from_millis(head_start)).await;
-            stage.db.api.supersede_price(current, None, &new, &action("finance")).await.unwrap()
+            let old = stage.db.api.price(current).await.unwrap().unwrap();
+            stage.db.api.supersede_price(&old, &new, &action("finance")).await.unwrap()
         };
         let (outcome, ()) = tokio::join!(change, stage.publish(&messages));
         match outcome {

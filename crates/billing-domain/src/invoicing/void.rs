@@ -93,12 +93,13 @@ impl VoidReason {
 }
 
 impl InvoiceStatus {
-    /// Whether an invoice may be declared void: once, when it is FINALIZED, or a DRAFT whose number must not be lost.
+    /// Whether an invoice may be declared void: once, when it is FINALIZED, or a DRAFT that has a number, which must not be
+    /// lost, and is stuck, so that no run is about to issue it.
     #[must_use]
-    pub fn can_be_voided(self, has_number: bool) -> bool {
+    pub fn can_be_voided(self, has_number: bool, is_stuck: bool) -> bool {
         match self {
             Self::Finalized => true,
-            Self::Draft => has_number,
+            Self::Draft => has_number && is_stuck,
             Self::Void => false,
         }
     }
@@ -118,14 +119,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn void_once_and_only_what_has_a_number() {
-        for (status, has_number, expected) in [
-            (InvoiceStatus::Finalized, true, true),
-            (InvoiceStatus::Draft, true, true),
-            (InvoiceStatus::Draft, false, false),
-            (InvoiceStatus::Void, true, false),
+    fn void_once_and_only_what_is_issued_or_has_a_number_in_vain() {
+        for (status, has_number, is_stuck, expected) in [
+            (InvoiceStatus::Finalized, true, false, true),
+            (InvoiceStatus::Draft, true, true, true),
+            (InvoiceStatus::Draft, true, false, false),
+            (InvoiceStatus::Draft, false, true, false),
+            (InvoiceStatus::Void, true, true, false),
         ] {
-            assert_eq!(status.can_be_voided(has_number), expected, "{status:?} {has_number}");
+            assert_eq!(status.can_be_voided(has_number, is_stuck), expected, "{status:?} {has_number} {is_stuck}");
         }
     }
 

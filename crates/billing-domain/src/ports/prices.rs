@@ -73,6 +73,8 @@ pub struct AdminAction {
     pub tenant: Option<TenantId>,
     /// Correlates audit rows with logs and answers.
     pub trace_id: String,
+    /// Why somebody looks at what is not theirs, as they say it: 1 to 200 characters.
+    pub reason: Option<String>,
     /// Now.
     pub at: Timestamp,
     /// The caller's key and the hash of what was asked: the same key and hash has one effect in 24 hours.
@@ -123,10 +125,12 @@ pub enum Refusal {
     RatedUsage,
     /// It has ended or was cancelled, and cannot be changed any more.
     Ended,
-    /// It is not, or no longer, as the caller has seen it.
+    /// It is not, or no longer, as the caller has seen it, or what the change was based on.
     Changed,
     /// The idempotency key was used for something else.
     KeyReused,
+    /// A call with the same idempotency key is under way.
+    KeyInUse,
     /// A correction that does not fit its price.
     Correction(CorrectionError),
     /// A quarantined message that cannot be replayed.
@@ -199,11 +203,10 @@ pub trait PriceAdmin {
     ) -> impl Future<Output = Result<ChangeOutcome<Price>, PortError>> + Send;
 
     /// Closes a price the day before `new` begins and makes `new` its next version. Only the version last made can
-    /// be changed, and only as it was `seen`, if that is said.
+    /// be changed, and only while it is what `new` was based on: what has ended meanwhile does not come back by it.
     fn supersede_price(
         &self,
-        old: PriceId,
-        seen: Option<&Price>,
+        based_on: &Price,
         new: &NewPrice,
         action: &AdminAction,
     ) -> impl Future<Output = Result<ChangeOutcome<Price>, PortError>> + Send;
@@ -236,12 +239,11 @@ pub trait PriceAdmin {
         action: &AdminAction,
     ) -> impl Future<Output = Result<ChangeOutcome<OperatorCost>, PortError>> + Send;
 
-    /// Closes a cost the day before `new` begins and makes `new` its next version. Only as it was `seen`, if that is
-    /// said.
+    /// Closes a cost the day before `new` begins and makes `new` its next version. Only while it is what `new` was based
+    /// on.
     fn supersede_cost(
         &self,
-        old: CostId,
-        seen: Option<&OperatorCost>,
+        based_on: &OperatorCost,
         new: &CostDraft,
         action: &AdminAction,
     ) -> impl Future<Output = Result<ChangeOutcome<OperatorCost>, PortError>> + Send;

@@ -235,7 +235,7 @@ pub struct HeldDetails {
 /// The messages that were set aside, for whoever decides about them. Bytes are not to be had here. Everything done is
 /// audited.
 pub trait QuarantineAdmin {
-    /// Messages by id, after `after`. The first page is audited.
+    /// Messages by id, after `after`. Every page is audited, with the account that is asked for.
     fn list_held(
         &self,
         filter: &QuarantineFilter,

@@ -160,7 +160,7 @@ where
     let (mut replayed, mut failed) = (0, None);
     for request in requests {
         let (actor, trace_id) = (request.by, request.trace_id);
-        let action = AdminAction { actor, tenant: None, trace_id, at: now, idempotency: None };
+        let action = AdminAction { actor, tenant: None, trace_id, at: now, reason: None, idempotency: None };
         let end = match replayer.replay(request.message, request.terms, &action).await {
             Ok(outcome) => ReplayEnd::from(outcome),
             Err(error) if error.retryable => return Err(error),

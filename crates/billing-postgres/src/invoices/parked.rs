@@ -38,6 +38,15 @@ impl Transaction for Park<'_> {
     }
 }
 
+/// Whether a draft could not be finished when that was last tried.
+pub(super) async fn is_parked(connection: &mut AsyncPgConnection, invoice: InvoiceId) -> Result<bool, Failure> {
+    let found = diesel::sql_query("SELECT FROM billing.invoices WHERE id = $1 AND parked_reason IS NOT NULL")
+        .bind::<SqlUuid, _>(invoice.0)
+        .execute(connection)
+        .await?;
+    Ok(found > 0)
+}
+
 pub(super) struct ListParked;
 
 #[derive(diesel::QueryableByName)]

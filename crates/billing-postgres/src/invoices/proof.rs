@@ -70,9 +70,7 @@ impl Transaction for ProveInvoice {
             now: columns::Instant,
         }
         connection.batch_execute(TIME_MAX).await?;
-        let found = rows::find(connection, self.id, false).await?;
-        let seen = found.filter(|invoice| self.tenant.is_none_or(|tenant| tenant == invoice.tenant));
-        let Some(invoice) = seen else { return Ok(None) };
+        let Some(invoice) = rows::find_of(connection, self.id, self.tenant).await? else { return Ok(None) };
         let contents = contents::read_as_stored(connection, &invoice).await?;
         let sealed = sealed(connection, invoice.id).await?;
         let parts = parts(connection, &invoice).await?;

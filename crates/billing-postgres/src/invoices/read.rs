@@ -96,9 +96,7 @@ impl Transaction for FindInvoice {
     }
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Self::Output, Failure> {
-        let found = rows::find(connection, self.id, false).await?;
-        let seen = found.filter(|invoice| self.tenant.is_none_or(|tenant| tenant == invoice.tenant));
-        let Some(invoice) = seen else { return Ok(None) };
+        let Some(invoice) = rows::find_of(connection, self.id, self.tenant).await? else { return Ok(None) };
         let contents = contents::read(connection, &invoice).await?;
         Ok(Some((invoice, contents)))
     }

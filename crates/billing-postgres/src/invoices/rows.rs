@@ -141,12 +141,24 @@ pub(super) async fn find(
             .execute(connection)
             .await?;
     }
-    let rows: Vec<InvoiceRow> =
-        diesel::sql_query(format!("SELECT {INVOICE_COLUMNS} FROM billing.invoices i WHERE i.id = $1"))
-            .bind::<SqlUuid, _>(id.0)
-            .prepared()
-            .load(connection)
-            .await?;
+    find_of(connection, id, None).await
+}
+
+/// One invoice, if it is there for the tenant; without one, whosever it is.
+pub(super) async fn find_of(
+    connection: &mut AsyncPgConnection,
+    id: InvoiceId,
+    tenant: Option<TenantId>,
+) -> Result<Option<Invoice>, Failure> {
+    let query = format!(
+        "SELECT {INVOICE_COLUMNS} FROM billing.invoices i WHERE i.id = $1 AND ($2::uuid IS NULL OR i.tenant_id = $2)"
+    );
+    let rows: Vec<InvoiceRow> = diesel::sql_query(query)
+        .bind::<SqlUuid, _>(id.0)
+        .bind::<Nullable<SqlUuid>, _>(tenant.map(|tenant| tenant.0))
+        .prepared()
+        .load(connection)
+        .await?;
     Ok(rows.into_iter().next().map(|row| row.invoice()).transpose()?)
 }
 

@@ -13,6 +13,7 @@ use crate::idempotency::claim_key;
 use crate::transaction::{Failure, Reach, Transaction};
 
 use super::draft::hold_account;
+use super::parked::is_parked;
 use super::{credit_notes, outbox, rows};
 
 pub(super) struct VoidInvoice<'a> {
@@ -34,17 +35,20 @@ impl Transaction for VoidInvoice<'_> {
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Invoice, Failure> {
         let invoice = rows::find(connection, self.id, false).await?;
-        hold_account(connection, invoice.ok_or(Failure::Refused(Refusal::NotFound))?.account).await?;
+        let invoice = invoice.ok_or(Failure::Refused(Refusal::NotFound))?;
+        let is_repeated = claim_key(connection, self.action, self.id.0).await?.is_some();
+        hold_account(connection, invoice.account).await?;
         // Of fifty at once one holds the row; the others find it VOID.
         let invoice = rows::find(connection, self.id, true).await?;
         let invoice = invoice.ok_or(Failure::Broken("an invoice has gone"))?;
-        if claim_key(connection, self.action, self.id.0).await?.is_some() {
+        if is_repeated {
             return Ok(invoice);
         }
         if self.is_done(&invoice) {
             return Ok(invoice);
         }
-        if !invoice.status.can_be_voided(invoice.pinned.is_some()) {
+        let is_stuck = is_parked(connection, self.id).await?;
+        if !invoice.status.can_be_voided(invoice.pinned.is_some(), is_stuck) {
             return Err(Failure::Refused(Refusal::Ended));
         }
         self.mark(connection).await?;

@@ -14,6 +14,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use crate::columns::Table;
 use crate::transaction::{Failure, Reach, Transaction};
 
+use super::parked::is_parked;
 use super::{basis, draft, rows};
 
 const BUCKETS: Table = Table("usage_buckets");
@@ -35,7 +36,8 @@ impl Transaction for PreviewVoid {
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<VoidEffect, Failure> {
         let invoice = rows::find(connection, self.id, false).await?;
         let invoice = invoice.ok_or(Failure::Refused(Refusal::NotFound))?;
-        if !invoice.status.can_be_voided(invoice.pinned.is_some()) {
+        let is_stuck = is_parked(connection, self.id).await?;
+        if !invoice.status.can_be_voided(invoice.pinned.is_some(), is_stuck) {
             return Err(Failure::Refused(Refusal::Ended));
         }
         let usage = sealed(connection, self.id).await?;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::audit::audit;
 use crate::columns;
 use crate::idempotency::claim_key;
+use crate::landed::Landed;
 use crate::ledger::{Book, bump, hold_exclusive};
 use crate::transaction::{Failure, Reach, Transaction};
 
@@ -31,10 +32,10 @@ impl Transaction for CreatePrice<'_> {
     }
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Price, Failure> {
-        hold_exclusive(connection, Book::Prices).await?;
         if let Some(earlier) = claim_key(connection, self.action, self.new.id.0).await? {
             return stored(connection, PriceId(earlier)).await;
         }
+        hold_exclusive(connection, Book::Prices).await?;
         // The answer to an earlier commit may have been lost.
         if let Some(row) = price_row(connection, self.new.id).await? {
             return row.price();
@@ -48,8 +49,7 @@ impl Transaction for CreatePrice<'_> {
 }
 
 pub(super) struct SupersedePrice<'a> {
-    pub(super) old: PriceId,
-    pub(super) seen: Option<&'a Price>,
+    pub(super) based_on: &'a Price,
     pub(super) new: &'a NewPrice,
     pub(super) action: &'a AdminAction,
 }
@@ -67,24 +67,25 @@ impl Transaction for SupersedePrice<'_> {
         if let Some(row) = price_row(connection, self.new.id).await? {
             return row.price();
         }
-        let old = price_row(connection, self.old).await?.ok_or(Failure::Refused(Refusal::NotFound))?;
+        let id = self.based_on.id;
+        let old = price_row(connection, id).await?.ok_or(Failure::Refused(Refusal::NotFound))?;
         let begins = self.new.terms.days.from();
         let price = old.price()?;
-        refuse_changed(self.seen, &price)?;
+        refuse_changed(Some(self.based_on), &price)?;
         if price.cancelled_at.is_some()
             || old.is_superseded
             || price.terms.days.until().is_some_and(|until| until < begins)
         {
             return Err(Failure::Refused(Refusal::Ended));
         }
-        refuse_over_rated_usage(connection, &self.new.terms, Some(self.old)).await?;
+        refuse_over_rated_usage(connection, &self.new.terms, Some(id)).await?;
         // A version that would begin no later than the old one replaces it whole: it never was in force.
         match DayRange::new(price.terms.days.from(), Some(begins)) {
-            Ok(shortened) => close(connection, "prices", self.old.0, shortened).await?,
-            Err(_) => cancel(connection, "prices", self.old.0, self.action).await?,
+            Ok(shortened) => close(connection, "prices", id.0, shortened).await?,
+            Err(_) => cancel(connection, "prices", id.0, self.action).await?,
         }
-        insert(connection, self.new, price.version + 1, Some(self.old), self.action).await?;
-        let detail = format!("price {} is superseded", self.old);
+        insert(connection, self.new, price.version + 1, Some(id), self.action).await?;
+        let detail = format!("price {id} is superseded");
         audit(connection, self.action, "price.change", &format!("price {}", self.new.id), Some(&detail)).await?;
         bump(connection, Book::Prices).await?;
         stored(connection, self.new.id).await
@@ -96,6 +97,8 @@ pub(super) struct EndPrice<'a> {
     pub(super) seen: Option<&'a Price>,
     pub(super) today: Day,
     pub(super) action: &'a AdminAction,
+    /// Ending one leaves no mark of who did it.
+    pub(super) landed: Landed,
 }
 
 impl Transaction for EndPrice<'_> {
@@ -104,6 +107,10 @@ impl Transaction for EndPrice<'_> {
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Price, Failure> {
         hold_exclusive(connection, Book::Prices).await?;
+        if self.landed.is_done(connection).await? {
+            return stored(connection, self.id).await;
+        }
+        self.landed.note(connection).await?;
         let row = price_row(connection, self.id).await?.ok_or(Failure::Refused(Refusal::NotFound))?;
         let price = row.price()?;
         refuse_changed(self.seen, &price)?;

@@ -80,9 +80,9 @@ impl Transaction for CorrectPrice<'_> {
     }
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<CorrectionEffect, Failure> {
+        let earlier = claim_key(connection, self.action, self.correction.id.0).await?;
         // Drafts hold it shared: what they ask for is before the correction or after it, never half.
         hold_exclusive(connection, Book::Prices).await?;
-        let earlier = claim_key(connection, self.action, self.correction.id.0).await?;
         let made = earlier.map_or(self.correction.id, CorrectionId);
         if let Some(correction) = corrections::find(connection, made).await? {
             return effect(connection, &correction).await;

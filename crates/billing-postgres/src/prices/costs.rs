@@ -9,6 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use crate::audit::audit;
 use crate::columns;
 use crate::idempotency::claim_key;
+use crate::landed::Landed;
 use crate::ledger::{Book, bump, hold_exclusive};
 use crate::transaction::{Failure, Reach, Transaction};
 
@@ -25,11 +26,11 @@ impl Transaction for CreateCost<'_> {
     type Output = OperatorCost;
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<OperatorCost, Failure> {
-        hold_exclusive(connection, Book::Prices).await?;
         let new = self.new;
         if let Some(earlier) = claim_key(connection, self.action, new.id.0).await? {
             return stored(connection, CostId(earlier)).await;
         }
+        hold_exclusive(connection, Book::Prices).await?;
         if let Some(row) = cost_row(connection, new.id).await? {
             return row.cost();
         }
@@ -42,8 +43,7 @@ impl Transaction for CreateCost<'_> {
 }
 
 pub(super) struct SupersedeCost<'a> {
-    pub(super) old: CostId,
-    pub(super) seen: Option<&'a OperatorCost>,
+    pub(super) based_on: &'a OperatorCost,
     pub(super) new: &'a CostDraft,
     pub(super) action: &'a AdminAction,
 }
@@ -62,22 +62,23 @@ impl Transaction for SupersedeCost<'_> {
         if let Some(row) = cost_row(connection, new.id).await? {
             return row.cost();
         }
-        let old = cost_row(connection, self.old).await?.ok_or(Failure::Refused(Refusal::NotFound))?;
+        let id = self.based_on.id;
+        let old = cost_row(connection, id).await?.ok_or(Failure::Refused(Refusal::NotFound))?;
         let begins = new.days.from();
         let cost = old.cost()?;
-        refuse_changed(self.seen, &cost)?;
+        refuse_changed(Some(self.based_on), &cost)?;
         if cost.cancelled_at.is_some() || old.is_superseded || cost.days.until().is_some_and(|until| until < begins) {
             return Err(Failure::Refused(Refusal::Ended));
         }
         refuse_over_costed_usage(connection, &cost.key, begins).await?;
         match DayRange::new(cost.days.from(), Some(begins)) {
-            Ok(shortened) => close(connection, "operator_costs", self.old.0, shortened).await?,
-            Err(_) => cancel(connection, "operator_costs", self.old.0, self.action).await?,
+            Ok(shortened) => close(connection, "operator_costs", id.0, shortened).await?,
+            Err(_) => cancel(connection, "operator_costs", id.0, self.action).await?,
         }
         let version = cost.version + 1;
         let row = CostInsert { id: new.id, key: &cost.key, cost: new.cost_per_segment, days: new.days, version };
-        row.insert(connection, Some(self.old), self.action).await?;
-        let detail = format!("operator cost {} is superseded", self.old);
+        row.insert(connection, Some(id), self.action).await?;
+        let detail = format!("operator cost {id} is superseded");
         let subject = format!("operator cost {}", new.id);
         audit(connection, self.action, "operator_cost.change", &subject, Some(&detail)).await?;
         bump(connection, Book::Prices).await?;
@@ -90,6 +91,8 @@ pub(super) struct EndCost<'a> {
     pub(super) seen: Option<&'a OperatorCost>,
     pub(super) today: Day,
     pub(super) action: &'a AdminAction,
+    /// Ending one leaves no mark of who did it.
+    pub(super) landed: Landed,
 }
 
 impl Transaction for EndCost<'_> {
@@ -98,6 +101,10 @@ impl Transaction for EndCost<'_> {
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<OperatorCost, Failure> {
         hold_exclusive(connection, Book::Prices).await?;
+        if self.landed.is_done(connection).await? {
+            return stored(connection, self.id).await;
+        }
+        self.landed.note(connection).await?;
         let row = cost_row(connection, self.id).await?.ok_or(Failure::Refused(Refusal::NotFound))?;
         let cost = row.cost()?;
         refuse_changed(self.seen, &cost)?;

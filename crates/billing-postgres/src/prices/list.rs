@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::columns;
 use crate::prepared::Prepare as _;
-use crate::transaction::{Failure, Transaction};
+use crate::transaction::{Failure, Reach, Transaction};
 
 use super::rows::{COST_COLUMNS, CostRow, PRICE_COLUMNS, PriceRow};
 
@@ -25,6 +25,10 @@ impl Transaction for ListPrices<'_> {
     const NAME: &'static str = "list_prices";
     const READ_ONLY: bool = true;
     type Output = Page<Price>;
+
+    fn reach(&self) -> Option<Reach> {
+        Some(Reach::Platform)
+    }
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Page<Price>, Failure> {
         let query = format!(
@@ -74,6 +78,10 @@ impl Transaction for ListCosts<'_> {
     const READ_ONLY: bool = true;
     type Output = Page<OperatorCost>;
 
+    fn reach(&self) -> Option<Reach> {
+        Some(Reach::Platform)
+    }
+
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Page<OperatorCost>, Failure> {
         let query = format!(
             "SELECT {COST_COLUMNS} FROM billing.operator_costs
@@ -113,6 +121,10 @@ impl Transaction for FindPrice {
     const READ_ONLY: bool = true;
     type Output = Option<Price>;
 
+    fn reach(&self) -> Option<Reach> {
+        Some(Reach::Platform)
+    }
+
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Option<Price>, Failure> {
         let row = price_row(connection, self.0).await?;
         row.map(|row| row.price()).transpose()
@@ -125,6 +137,10 @@ impl Transaction for FindCost {
     const NAME: &'static str = "find_cost";
     const READ_ONLY: bool = true;
     type Output = Option<OperatorCost>;
+
+    fn reach(&self) -> Option<Reach> {
+        Some(Reach::Platform)
+    }
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<Option<OperatorCost>, Failure> {
         let row = cost_row(connection, self.0).await?;

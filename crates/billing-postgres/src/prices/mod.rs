@@ -20,6 +20,7 @@ use billing_domain::{CostId, Day, OperatorCost, Price, PriceBook, PriceId};
 use uuid::Uuid;
 
 use crate::Postgres;
+use crate::landed::Landed;
 use crate::transaction::Ended;
 
 pub(crate) use corrections::{corrections_before, corrections_of};
@@ -54,12 +55,11 @@ impl PriceAdmin for Postgres {
 
     async fn supersede_price(
         &self,
-        old: PriceId,
-        seen: Option<&Price>,
+        based_on: &Price,
         new: &NewPrice,
         action: &AdminAction,
     ) -> Result<ChangeOutcome<Price>, PortError> {
-        outcome(self.write(&change::SupersedePrice { old, seen, new, action }).await)
+        outcome(self.write(&change::SupersedePrice { based_on, new, action }).await)
     }
 
     async fn end_price(
@@ -69,7 +69,7 @@ impl PriceAdmin for Postgres {
         today: Day,
         action: &AdminAction,
     ) -> Result<ChangeOutcome<Price>, PortError> {
-        outcome(self.write(&change::EndPrice { id, seen, today, action }).await)
+        outcome(self.write(&change::EndPrice { id, seen, today, action, landed: Landed::default() }).await)
     }
 
     async fn costs(
@@ -91,12 +91,11 @@ impl PriceAdmin for Postgres {
 
     async fn supersede_cost(
         &self,
-        old: CostId,
-        seen: Option<&OperatorCost>,
+        based_on: &OperatorCost,
         new: &CostDraft,
         action: &AdminAction,
     ) -> Result<ChangeOutcome<OperatorCost>, PortError> {
-        outcome(self.write(&costs::SupersedeCost { old, seen, new, action }).await)
+        outcome(self.write(&costs::SupersedeCost { based_on, new, action }).await)
     }
 
     async fn end_cost(
@@ -106,7 +105,7 @@ impl PriceAdmin for Postgres {
         today: Day,
         action: &AdminAction,
     ) -> Result<ChangeOutcome<OperatorCost>, PortError> {
-        outcome(self.write(&costs::EndCost { id, seen, today, action }).await)
+        outcome(self.write(&costs::EndCost { id, seen, today, action, landed: Landed::default() }).await)
     }
 }
 

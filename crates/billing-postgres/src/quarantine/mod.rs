@@ -19,7 +19,7 @@ use crate::Postgres;
 use crate::audit::audit;
 use crate::columns;
 use crate::prices::outcome;
-use crate::transaction::{Failure, Transaction};
+use crate::transaction::{Failure, Reach, Transaction};
 
 use request::{EndReplay, RequestReplay, WaitingReplays};
 use resolve::{Discard, Keep, Settle};
@@ -109,9 +109,8 @@ impl Transaction for ListHeld<'_> {
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<HeldPage, Failure> {
         let filter = self.filter;
-        if self.after.is_none() {
-            audit(connection, self.action, Self::NAME, "quarantined messages", None).await?;
-        }
+        let of = filter.account.map_or("quarantined messages".to_owned(), |account| format!("account {account}"));
+        audit(connection, self.action, Self::NAME, &of, self.action.reason.as_deref()).await?;
         let of_state = match filter.state {
             None => "",
             // Spelt like the index of what is open, which then answers.
@@ -150,6 +149,10 @@ impl Transaction for FindHeld {
     const READ_ONLY: bool = true;
     type Output = bool;
 
+    fn reach(&self) -> Option<Reach> {
+        Some(Reach::Platform)
+    }
+
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<bool, Failure> {
         let found = diesel::sql_query("SELECT FROM billing.quarantined_messages WHERE id = $1")
             .bind::<BigInt, _>(self.0)
@@ -172,7 +175,7 @@ impl Transaction for ShowHeld<'_> {
         let found = details(connection, self.id).await?;
         // Nothing was shown of what is not there.
         if found.is_some() {
-            audit(connection, self.action, Self::NAME, &subject(self.id), None).await?;
+            audit(connection, self.action, Self::NAME, &subject(self.id), self.action.reason.as_deref()).await?;
         }
         Ok(found)
     }

@@ -160,7 +160,8 @@ async fn a_deck_changes_nothing_that_usage_was_rated_at() {
             new.terms = entry.terms(None);
             let is_change = entry.terms(None).key() == base.terms.key();
             let outcome = if is_change && is_refused {
-                db.api.supersede_price(base.id, None, &new, &action("a")).await.unwrap()
+                let stored = db.api.price(base.id).await.unwrap().unwrap();
+                db.api.supersede_price(&stored, &new, &action("a")).await.unwrap()
             } else if is_refused {
                 db.api.create_price(&new, &action("a")).await.unwrap()
             } else {

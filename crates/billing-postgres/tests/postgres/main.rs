@@ -15,6 +15,7 @@ mod explain;
 mod invoices;
 mod isolation;
 mod ledger;
+mod lost;
 mod migrations;
 mod partitions;
 mod prices;

@@ -62,21 +62,19 @@ async fn a_change_closes_the_old_version_and_makes_the_next() {
     let db = TestDatabase::create().await;
     let first = price("STARTER", "*", "0.01", "2026-01-01", None);
     db.api.create_price(&first, &action("a")).await.unwrap();
+    let old = db.api.price(first.id).await.unwrap().unwrap();
     let second = price("STARTER", "*", "0.02", "2026-12-01", None);
-    let ChangeOutcome::Done(made) = db.api.supersede_price(first.id, None, &second, &action("b")).await.unwrap() else {
+    let ChangeOutcome::Done(made) = db.api.supersede_price(&old, &second, &action("b")).await.unwrap() else {
         panic!("it is changed")
     };
     assert_eq!((made.version, made.created_by.as_str()), (2, "b"));
     let closed = db.api.price(first.id).await.unwrap().unwrap();
     assert_eq!(closed.terms.days.last(), Some(day("2026-11-30")));
     // Only the last version can be changed, and a repeated call is the same call.
-    let again = db.api.supersede_price(first.id, None, &second, &action("b")).await.unwrap();
+    let again = db.api.supersede_price(&old, &second, &action("b")).await.unwrap();
     assert_eq!(again, ChangeOutcome::Done(made));
     let third = price("STARTER", "*", "0.03", "2026-12-02", None);
-    assert_eq!(
-        refusal(&db.api.supersede_price(first.id, None, &third, &action("b")).await.unwrap()),
-        Some(Refusal::Ended)
-    );
+    assert_eq!(refusal(&db.api.supersede_price(&closed, &third, &action("b")).await.unwrap()), Some(Refusal::Ended));
     // What has not begun is cancelled and kept; what is in force ends today.
     db.api.end_price(second.id, None, day("2026-11-15"), &action("c")).await.unwrap();
     assert!(db.api.price(second.id).await.unwrap().is_some());
@@ -105,10 +103,8 @@ async fn a_price_is_not_put_before_usage_that_it_would_have_priced_otherwise() {
         assert_eq!(refusal(&db.api.create_price(&new, &action("a")).await.unwrap()), expected, "{new:?}");
     }
     let back = price("STARTER", "*", "0.02", "2026-11-10", None);
-    assert_eq!(
-        refusal(&db.api.supersede_price(base.id, None, &back, &action("a")).await.unwrap()),
-        Some(Refusal::RatedUsage)
-    );
+    let base = db.api.price(base.id).await.unwrap().unwrap();
+    assert_eq!(refusal(&db.api.supersede_price(&base, &back, &action("a")).await.unwrap()), Some(Refusal::RatedUsage));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,15 +122,43 @@ async fn one_idempotency_key_has_one_effect() {
         .collect();
     let mut made: Vec<PriceId> = Vec::new();
     for call in calls {
-        let ChangeOutcome::Done(price) = call.await.unwrap() else { panic!("it is made once and shown again") };
-        made.push(price.id);
+        match call.await.unwrap() {
+            ChangeOutcome::Done(price) => made.push(price.id),
+            refused => assert_eq!(refusal(&refused), Some(Refusal::KeyInUse), "it is made once and shown again"),
+        }
     }
+    let ChangeOutcome::Done(again) =
+        db.api.create_price(&price("STARTER", "*", "0.01", "2026-01-01", None), &with_key(1, "a")).await.unwrap()
+    else {
+        panic!("once it is made it is shown")
+    };
+    made.push(again.id);
     made.dedup();
     assert_eq!((made.len(), db.number("SELECT count(*) FROM billing.prices").await), (1, 1));
     let other = price("GROWTH", "*", "0.01", "2026-01-01", None);
     let reused = db.api.create_price(&other, &with_key(2, "a")).await.unwrap();
     assert_eq!(refusal(&reused), Some(Refusal::KeyReused));
     assert_eq!(refusal(&db.api.create_price(&other, &with_key(2, "b")).await.unwrap()), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_in_use_is_told_at_once() {
+    let db = TestDatabase::create().await;
+    let action = AdminAction { idempotency: Some(("key".into(), [1; 32])), ..action("a") };
+    let new = price("STARTER", "*", "0.01", "2026-01-01", None);
+    // The first one waits for the table, with its key claimed.
+    db.owner.batch_execute("BEGIN; LOCK TABLE billing.prices IN EXCLUSIVE MODE").await.unwrap();
+    let first = db.api.create_price(&new, &action);
+    let twin = async {
+        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'billing.prices'::regclass";
+        while db.number(waits).await == 0 {}
+        let twin = db.api.create_price(&new, &action).await.unwrap();
+        db.owner.batch_execute("COMMIT").await.unwrap();
+        twin
+    };
+    let (first, twin) = tokio::join!(first, twin);
+    assert_eq!(refusal(&twin), Some(Refusal::KeyInUse));
+    assert_eq!(refusal(&first.unwrap()), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -233,7 +233,7 @@ async fn a_discarded_message_is_closed_and_stays_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lists_are_filtered_paged_and_audited_once() {
+async fn lists_are_filtered_and_paged_and_every_page_is_audited() {
     let db = TestDatabase::create().await;
     db.add_price("STARTER", "*", "0.01").await;
     let (first, _) = hold(&db, malformed()).await;
@@ -242,6 +242,7 @@ async fn lists_are_filtered_paged_and_audited_once() {
     let (closed, _) = hold(&db, malformed()).await;
     db.worker.discard_held(closed, "test", &action("cli:bob")).await.unwrap();
     let open = || QuarantineFilter { state: Some(HeldState::Open), ..QuarantineFilter::default() };
+    let (mut pages, mut of_account) = (0, 0);
     let far = Some("2999-01-01T00:00:00Z".parse().unwrap());
     for (filter, expected) in [
         (open(), vec![first, second, third]),
@@ -253,6 +254,8 @@ async fn lists_are_filtered_paged_and_audited_once() {
         for limit in [1, 2, 100] {
             let (mut after, mut found) = (None, Vec::new());
             loop {
+                pages += 1;
+                of_account += i64::from(filter.account.is_some());
                 let page = db.worker.list_held(&filter, after, limit, &action("cli:bob")).await.unwrap();
                 found.extend(page.rows.iter().map(|held| held.id));
                 after = page.next;
@@ -263,7 +266,10 @@ async fn lists_are_filtered_paged_and_audited_once() {
             assert_eq!(found, expected, "{filter:?} by {limit}");
         }
     }
-    assert_eq!(db.number("SELECT count(*) FROM billing.audit_log WHERE action = 'list_quarantined'").await, 15);
+    let audited = "SELECT count(*) FROM billing.audit_log WHERE action = 'list_quarantined'";
+    assert_eq!(db.number(audited).await, pages);
+    let named = format!("{audited} AND subject = 'account {}'", account(2));
+    assert_eq!(db.number(&named).await, of_account);
 }
 
 /// What staff do through the api is done with the api's rights, which are none to a message's bytes.

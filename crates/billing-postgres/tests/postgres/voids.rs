@@ -204,6 +204,12 @@ async fn a_draft_that_became_void_has_none() {
     let bare = db.api.preview_void(request.id, Disposition::Rebill).await.unwrap();
     assert_eq!(bare, ChangeOutcome::Refused(Refusal::Ended));
     db.worker.pin(request.id, &pin()).await.unwrap();
+    // A run may be about to issue it.
+    let refused = db.api.void(request.id, &reason(), Disposition::Rebill, &call(now())).await.unwrap();
+    assert_eq!(refused, ChangeOutcome::Refused(Refusal::Ended));
+    let bare = db.api.preview_void(request.id, Disposition::Rebill).await.unwrap();
+    assert_eq!(bare, ChangeOutcome::Refused(Refusal::Ended));
+    db.worker.park(request.id, "the store is away", now()).await.unwrap();
     assert_eq!(preview(&db, request.id, Disposition::Rebill).await.usage.len(), 1);
     let voided = void(&db, request.id, Disposition::Rebill).await;
     assert_eq!((voided.status, voided.credit_note), (InvoiceStatus::Void, None));

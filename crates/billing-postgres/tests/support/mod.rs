@@ -104,6 +104,24 @@ impl TestDatabase {
         Self { worker: open("worker"), api: open("api"), owner, url, owner_credentials }
     }
 
+    /// The api, by way of something in between: `between` is told `host:port` of the server and says its own port.
+    #[allow(dead_code, reason = "each test file uses a part of it")]
+    pub(crate) fn api_through(&self, between: impl FnOnce(String) -> u16) -> Postgres {
+        let (server, name) = self.url.trim_start_matches("postgres://").split_once('/').expect("host and database");
+        let url = format!("postgres://127.0.0.1:{}/{name}", between(server.to_owned()));
+        let config = DatabaseConfig {
+            url,
+            replica_url: None,
+            pool_primary: 7,
+            pool_replica: 0,
+            pool_recording: 3,
+            pool_exports: 1,
+            application_name: "billing-test",
+            tls: trusting_nobody(),
+        };
+        Postgres::connect(&config, &credentials("api")).expect("a pool")
+    }
+
     /// One number of one row.
     pub(crate) async fn number(&self, query: &str) -> i64 {
         self.owner.query_one(query, &[]).await.expect("a row").get(0)
@@ -219,5 +237,12 @@ pub(crate) fn price(tier: &str, operator: &str, unit_price: &str, from: &str, la
 }
 
 pub(crate) fn action(actor: &str) -> AdminAction {
-    AdminAction { actor: actor.into(), tenant: None, trace_id: "trace".into(), at: now(), idempotency: None }
+    AdminAction {
+        actor: actor.into(),
+        tenant: None,
+        trace_id: "trace".into(),
+        at: now(),
+        reason: None,
+        idempotency: None,
+    }
 }

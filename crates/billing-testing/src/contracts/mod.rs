@@ -68,7 +68,7 @@ where
 }
 
 /// `PriceAdmin` and `PriceBookStore`: no two periods of a key overlap, a change closes the version before it, what ends is
-/// kept, what was seen otherwise stays, one idempotency key has one effect, every change and no other gives the book a new version, and no price begins
+/// kept and does not come back, what was seen otherwise stays, one idempotency key has one effect, every change and no other gives the book a new version, and no price begins
 /// where it would have priced usage otherwise.
 pub async fn prices<S>(make: impl AsyncFn() -> Fresh<S>)
 where
@@ -78,9 +78,11 @@ where
     prices::a_change_closes_the_version_before_it(&Stage(make().await)).await;
     prices::what_ends_is_kept(&Stage(make().await)).await;
     prices::one_idempotency_key_has_one_effect(&Stage(make().await)).await;
+    prices::an_idempotency_key_holds_for_a_day(&Stage(make().await)).await;
     prices::every_change_gives_the_book_a_version(&Stage(make().await)).await;
     prices::costs_change_like_prices(&Stage(make().await)).await;
     prices::what_was_seen_otherwise_stays(&Stage(make().await)).await;
+    prices::what_has_ended_meanwhile_does_not_come_back(&Stage(make().await)).await;
     prices::rated_usage_is_not_priced_otherwise(&Stage(make().await)).await;
 }
 

@@ -6,6 +6,7 @@ use billing_domain::ports::{
 };
 use billing_domain::pricing::PriceTerms;
 use billing_domain::{AccountId, CostId, DayRange, Micros, OperatorCost, Price, PriceBook, PriceId};
+use jiff::SignedDuration;
 use uuid::Uuid;
 
 use crate::builders::{PriceBuilder, cost, event, price};
@@ -23,8 +24,10 @@ async fn create<S: PriceAdmin>(staff: &S, price: PriceBuilder, action: &AdminAct
     staff.create_price(&price.draft(), action).await.expect("answered")
 }
 
+/// Of the price as it is now.
 async fn supersede<S: PriceAdmin>(staff: &S, old: PriceId, new: &PriceBuilder) -> ChangeOutcome<Price> {
-    staff.supersede_price(old, None, &new.clone().draft(), &action()).await.expect("answered")
+    let old = staff.price(old).await.expect("answered").expect("it is there");
+    staff.supersede_price(&old, &new.clone().draft(), &action()).await.expect("answered")
 }
 
 pub(super) async fn periods_of_one_key_do_not_overlap<S>(stage: &Stage<S>)
@@ -66,7 +69,8 @@ where
     let third = price("0.03").from("2026-12-02");
     let outcome = supersede(stage.staff(), first, &third).await;
     assert_eq!(refusal(&outcome), Some(Refusal::Ended), "only the version last made can be changed");
-    let unknown = supersede(stage.staff(), PriceId(Uuid::from_u128(404)), &third).await;
+    let nothing = Price { id: PriceId(Uuid::from_u128(404)), ..closed };
+    let unknown = stage.staff().supersede_price(&nothing, &third.draft(), &action()).await.expect("answered");
     assert_eq!(refusal(&unknown), Some(Refusal::NotFound), "what is not there cannot be changed");
 
     // One that never was in force is replaced whole.
@@ -123,6 +127,25 @@ where
     assert_eq!(refusal(&outcome), None, "another caller's key is another key");
 }
 
+pub(super) async fn an_idempotency_key_holds_for_a_day<S>(stage: &Stage<S>)
+where
+    S: UsageLedger + Accounts + PriceBookStore + PriceAdmin + UsageReader,
+{
+    let after = |time: SignedDuration, hash: u8| AdminAction {
+        at: action().at.checked_add(time).expect("an instant"),
+        idempotency: Some(("key".into(), [hash; 32])),
+        ..action()
+    };
+    let day = SignedDuration::from_hours(24);
+    let second = SignedDuration::from_secs(1);
+    done(create(stage.staff(), price("0.01"), &after(SignedDuration::ZERO, 1)).await);
+    let other = price("0.01").tier("GROWTH");
+    for (time, expected) in [(day - second, Some(Refusal::KeyReused)), (day + second, None)] {
+        let outcome = create(stage.staff(), other.clone(), &after(time, 2)).await;
+        assert_eq!(refusal(&outcome), expected, "a key is kept for 24 hours and no longer: {time}");
+    }
+}
+
 pub(super) async fn every_change_gives_the_book_a_version<S>(stage: &Stage<S>)
 where
     S: UsageLedger + Accounts + PriceBookStore + PriceAdmin + UsageReader,
@@ -160,7 +183,8 @@ where
     assert_eq!(refusal(&overlapping), Some(Refusal::Overlap), "costs of one key do not overlap");
     let days = DayRange::new(day("2026-12-01"), None).expect("a period");
     let draft = CostDraft { id: CostId(Uuid::from_u128(2)), cost_per_segment: Micros(5_000), days };
-    let made: OperatorCost = done(staff.supersede_cost(first.id, None, &draft, &action).await.expect("answered"));
+    let old = staff.cost(first.id).await.expect("answered").expect("it is there");
+    let made: OperatorCost = done(staff.supersede_cost(&old, &draft, &action).await.expect("answered"));
     assert_eq!((made.version, &made.key), (2, &first.key), "a change is the next version of the key");
     let closed = staff.cost(first.id).await.expect("answered").expect("it is kept");
     assert_eq!(closed.days.last(), Some(day("2026-11-30")), "a change closes the day before it begins");
@@ -185,7 +209,7 @@ where
     for (seen, expected) in [(&shorter, Some(Refusal::Changed)), (&seen, None), (&seen, Some(Refusal::Changed))] {
         // A repeated call is the same call, so each is another.
         let next = NewPrice { id: PriceId(Uuid::now_v7()), ..next.clone() };
-        let outcome = staff.supersede_price(id, Some(seen), &next, &action).await.expect("answered");
+        let outcome = staff.supersede_price(seen, &next, &action).await.expect("answered");
         assert_eq!(refusal(&outcome), expected, "what was seen otherwise stays");
     }
     let outcome = staff.end_price(id, Some(&seen), today, &action).await.expect("answered");
@@ -196,11 +220,32 @@ where
     let other = OperatorCost { cost_per_segment: Micros(1), ..seen.clone() };
     let days = DayRange::new(day("2026-12-01"), None).expect("a period");
     let draft = CostDraft { id: CostId(Uuid::from_u128(2)), cost_per_segment: Micros(5_000), days };
-    let refused = staff.supersede_cost(new.id, Some(&other), &draft, &action).await.expect("answered");
+    let refused = staff.supersede_cost(&other, &draft, &action).await.expect("answered");
     assert_eq!(refusal(&refused), Some(Refusal::Changed), "likewise a cost");
     let refused = staff.end_cost(new.id, Some(&other), today, &action).await.expect("answered");
     assert_eq!(refusal(&refused), Some(Refusal::Changed), "which does not end either");
     done(staff.end_cost(new.id, Some(&seen), today, &action).await.expect("answered"));
+}
+
+pub(super) async fn what_has_ended_meanwhile_does_not_come_back<S>(stage: &Stage<S>)
+where
+    S: UsageLedger + Accounts + PriceBookStore + PriceAdmin + UsageReader,
+{
+    let (staff, action, today) = (stage.staff(), action(), day("2026-11-15"));
+    let id = stage.add_price(price("0.01")).await;
+    let read = staff.price(id).await.expect("answered").expect("it is there");
+    done(staff.end_price(id, None, today, &action).await.expect("answered"));
+    let next = price("0.02").from("2026-11-16").draft();
+    let outcome = staff.supersede_price(&read, &next, &action).await.expect("answered");
+    assert_eq!(refusal(&outcome), Some(Refusal::Changed), "a price that has ended meanwhile does not come back");
+
+    let new = cost("0.004").draft();
+    let read = done(staff.create_cost(&new, &action).await.expect("answered"));
+    done(staff.end_cost(new.id, None, today, &action).await.expect("answered"));
+    let days = DayRange::new(day("2026-11-16"), None).expect("a period");
+    let draft = CostDraft { id: CostId(Uuid::from_u128(2)), cost_per_segment: Micros(5_000), days };
+    let outcome = staff.supersede_cost(&read, &draft, &action).await.expect("answered");
+    assert_eq!(refusal(&outcome), Some(Refusal::Changed), "nor does a cost");
 }
 
 pub(super) async fn rated_usage_is_not_priced_otherwise<S>(stage: &Stage<S>)
@@ -230,7 +275,7 @@ where
     for (number, from, expected) in [(1, "2026-11-10", Some(Refusal::RatedUsage)), (2, "2026-11-11", None)] {
         let days = DayRange::new(day(from), None).expect("a period");
         let draft = CostDraft { id: CostId(Uuid::from_u128(number)), cost_per_segment: Micros(1), days };
-        let outcome = stage.staff().supersede_cost(standing[0].id, None, &draft, &action()).await.expect("answered");
+        let outcome = stage.staff().supersede_cost(&standing[0], &draft, &action()).await.expect("answered");
         assert_eq!(refusal(&outcome), expected, "a cost that was pinned is not taken back from {from}");
     }
 }

@@ -113,7 +113,14 @@ pub(super) fn day(text: &str) -> Day {
 }
 
 pub(super) fn action() -> AdminAction {
-    AdminAction { actor: "staff".into(), tenant: None, trace_id: "trace".into(), at: now(), idempotency: None }
+    AdminAction {
+        actor: "staff".into(),
+        tenant: None,
+        trace_id: "trace".into(),
+        at: now(),
+        reason: None,
+        idempotency: None,
+    }
 }
 
 pub(super) fn done<T: std::fmt::Debug>(outcome: ChangeOutcome<T>) -> T {

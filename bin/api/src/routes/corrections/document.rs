@@ -55,7 +55,7 @@ pub(crate) fn creating() -> Operation {
         .body(&draft)
         .answers(200, "What it would change (`dryRun=true`).", &effect)
         .creates("The correction and what it changes.", &effect)
-        .refuses(&[Kind::Invalid, Kind::KeyReused])
+        .refuses(&[Kind::Invalid, Kind::KeyReused, Kind::KeyInUse])
 }
 
 fn example() -> CorrectionView {

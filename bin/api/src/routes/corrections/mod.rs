@@ -60,6 +60,8 @@ pub(crate) async fn create<S: Store>(mut call: Call<S>) -> Result<HttpResponse, 
     }
     let effect = EffectView::of(&done(outcome, Kind::RatedUsage)?, is_dry_run)?;
     if is_dry_run {
+        // It names every account that was rated by the price.
+        call.note_read(None, "correction preview").await?;
         return answer::ok(&effect);
     }
     answer::created(format!("{PATH}?pricingTableId={}", effect.correction.pricing_table_id), &effect)

@@ -63,7 +63,7 @@ fn import(id: &str, tag: &str, summary: &str, example: &str) -> Operation {
         .idempotent()
         .body_csv(example)
         .answers(200, "What the deck does, or did.", &report())
-        .refuses(&[Kind::Invalid, Kind::KeyReused])
+        .refuses(&[Kind::Invalid, Kind::KeyReused, Kind::KeyInUse])
 }
 
 fn report() -> DeckView {

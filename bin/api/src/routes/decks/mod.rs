@@ -8,27 +8,33 @@ mod view;
 
 use actix_web::HttpResponse;
 use actix_web::web::block;
-use billing_domain::ports::{CostFilter, DeckStore, PriceFilter};
+use billing_domain::ports::{CostFilter, DeckStore, PortError, PriceFilter};
+use billing_domain::pricing::PriceTerms;
 use billing_domain::pricing::deck::{CostTerms, Deck, DeckEntry, DeckPrice};
-use billing_domain::{AccountId, Currency, OperatorCost, OperatorId, Price, Tier};
+use billing_domain::{AccountId, Currency, OperatorCost, OperatorId, Tier};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::http::answer;
+use crate::http::csv::Cell;
 use crate::http::fields::{day, one_of, uuid};
 use crate::http::problem::{Kind, Problem};
 use crate::routes::call::Call;
 use crate::routes::list::flag;
 use crate::routes::outcome::done;
+use crate::routes::spreadsheet;
 use crate::routes::terms::DIRECTIONS;
 use crate::services::Store;
 
 pub(crate) use document::{exporting_costs, exporting_prices, importing_costs, importing_prices};
-use sheet::{SheetEntry, read, write};
+use sheet::{SheetEntry, read};
 use view::DeckView;
 
 /// Rows that an export asks the store for at once.
 const PAGE: u32 = 5_000;
+
+/// What a page shows in a deck, and the place after which more follow.
+type Shown<T> = Result<(Vec<T>, Option<Uuid>), PortError>;
 
 /// Shows or does what a deck of prices says.
 pub(crate) async fn import_prices<S: Store>(call: Call<S>) -> Result<HttpResponse, Problem> {
@@ -86,20 +92,34 @@ pub(crate) async fn export_prices<S: Store>(call: Call<S>) -> Result<HttpRespons
         active_on: query.optional("activeOn", day),
     };
     query.finish(Some(()))?;
-    let mut rows: Vec<Price> = Vec::new();
-    let mut after = None;
+    let left_out = left_out(&call, &filter).await?;
+    let first = filter.clone();
+    let page = call.services.run(async move |store: S| prices_shown(store, first, None).await).await?;
+    let file = as_file::<DeckPrice>("prices.csv");
+    let response = file.answer(&call, page, move |store, after| prices_shown(store, filter.clone(), Some(after)))?;
+    Ok(answer::leaving_out(left_out, response))
+}
+
+/// How many prices a deck cannot show. Said before the first line, so they are counted before; a price that is made
+/// meanwhile may be on one side or the other.
+async fn left_out<S: Store>(call: &Call<S>, filter: &PriceFilter) -> Result<usize, Problem> {
+    let (mut count, mut after) = (0, None);
     loop {
         let filter = filter.clone();
         let page = call.services.run(async move |store: S| store.prices(&filter, after, PAGE).await).await?;
-        rows.extend(page.rows.into_iter().filter(|price| price.cancelled_at.is_none()));
+        let standing = page.rows.iter().filter(|price| price.cancelled_at.is_none());
+        count += standing.filter(|price| !DeckPrice::fits_a_line(&price.terms)).count();
         after = page.next;
         if after.is_none() {
-            break;
+            return Ok(count);
         }
     }
-    let shown = rows.iter().map(|price| &price.terms).filter(|terms| DeckPrice::fits_a_line(terms));
-    let bytes = write::<DeckPrice>(shown.clone())?;
-    Ok(answer::csv("prices.csv", Some(rows.len() - shown.count()), bytes))
+}
+
+async fn prices_shown<S: Store>(store: S, filter: PriceFilter, after: Option<Uuid>) -> Shown<PriceTerms> {
+    let page = store.prices(&filter, after, PAGE).await?;
+    let standing = page.rows.into_iter().filter(|price| price.cancelled_at.is_none()).map(|price| price.terms);
+    Ok((standing.filter(DeckPrice::fits_a_line).collect(), page.next))
 }
 
 /// The operator costs as a deck.
@@ -112,18 +132,25 @@ pub(crate) async fn export_costs<S: Store>(call: Call<S>) -> Result<HttpResponse
         active_on: query.optional("activeOn", day),
     };
     query.finish(Some(()))?;
-    let mut rows: Vec<CostTerms> = Vec::new();
-    let mut after = None;
-    loop {
-        let filter = filter.clone();
-        let page = call.services.run(async move |store: S| store.costs(&filter, after, PAGE).await).await?;
-        let terms =
-            |cost: OperatorCost| CostTerms { key: cost.key, cost_per_segment: cost.cost_per_segment, days: cost.days };
-        rows.extend(page.rows.into_iter().filter(|cost| cost.cancelled_at.is_none()).map(terms));
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
+    let first = filter.clone();
+    let page = call.services.run(async move |store: S| costs_shown(store, first, None).await).await?;
+    let file = as_file::<CostTerms>("operator-costs.csv");
+    let response = file.answer(&call, page, move |store, after| costs_shown(store, filter.clone(), Some(after)))?;
+    Ok(answer::leaving_out(0, response))
+}
+
+async fn costs_shown<S: Store>(store: S, filter: CostFilter, after: Option<Uuid>) -> Shown<CostTerms> {
+    let page = store.costs(&filter, after, PAGE).await?;
+    let terms =
+        |cost: OperatorCost| CostTerms { key: cost.key, cost_per_segment: cost.cost_per_segment, days: cost.days };
+    Ok((page.rows.into_iter().filter(|cost| cost.cancelled_at.is_none()).map(terms).collect(), page.next))
+}
+
+/// A deck, line by line.
+fn as_file<E: SheetEntry>(name: &str) -> spreadsheet::Sheet<E::Terms> {
+    spreadsheet::Sheet {
+        file_name: name.into(),
+        columns: E::COLUMNS.iter().map(|column| column.name).collect(),
+        fields: |terms| Ok(E::fields(terms).into_iter().map(Cell::Text).collect()),
     }
-    Ok(answer::csv("operator-costs.csv", Some(0), write::<CostTerms>(rows.iter())?))
 }

@@ -4,9 +4,9 @@
 use std::fmt::Display;
 
 use billing_domain::pricing::deck::{DeckEntry, DeckLine};
-use csv::{ReaderBuilder, StringRecord, Terminator, WriterBuilder};
+use csv::{ReaderBuilder, StringRecord};
 
-use crate::http::csv::{marked, unmarked};
+use crate::http::csv::unmarked;
 use crate::http::problem::{FieldError, Kind, Place, Problem};
 
 /// Lines of a deck, without its header.
@@ -175,20 +175,6 @@ pub(super) fn read<E: SheetEntry>(bytes: &[u8]) -> Result<Sheet<E>, Problem> {
         return Err(header_problem("", "there is no line after the header".into()));
     }
     Ok(sheet)
-}
-
-/// Writes a file.
-///
-/// # Errors
-/// 500 when it cannot be written.
-pub(super) fn write<'a, E: SheetEntry>(rows: impl Iterator<Item = &'a E::Terms>) -> Result<Vec<u8>, Problem> {
-    let failed = |error: csv::Error| Problem::caused(Kind::Internal, error);
-    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
-    writer.write_record(E::COLUMNS.iter().map(|column| column.name)).map_err(failed)?;
-    for terms in rows {
-        writer.write_record(E::fields(terms).into_iter().map(marked)).map_err(failed)?;
-    }
-    writer.into_inner().map_err(|error| Problem::caused(Kind::Internal, error.into_error()))
 }
 
 /// UTF-8 without its byte order mark, in which every line is one record.

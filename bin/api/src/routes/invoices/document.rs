@@ -99,7 +99,7 @@ pub(crate) fn exporting_usage() -> Operation {
         .says(
             "One line a message, by day, and within a day in the order of the stream; late usage of earlier months comes first. \
              Of any length: it is sent as it is read. A transfer that breaks off is not complete; one that is complete has ended \
-             as HTTP ends it. Few exports run at once; beyond, 503. What a spreadsheet would take for a formula begins with an \
+             as HTTP ends it. Few exports run at once, of an account one; beyond, 503. What a spreadsheet would take for a formula begins with an \
              apostrophe.",
         )
         .id("The `invoiceId`.")
@@ -153,7 +153,7 @@ pub(crate) fn voiding() -> Operation {
         .idempotent()
         .body(&request)
         .answers_either("The void invoice, or with `dryRun=true` what would be done.", &voided, &effect)
-        .refuses(&[Kind::NotFound, Kind::Invalid, Kind::NotVoidable, Kind::KeyReused])
+        .refuses(&[Kind::NotFound, Kind::Invalid, Kind::NotVoidable, Kind::KeyReused, Kind::KeyInUse])
 }
 
 fn proof() -> ProofView {

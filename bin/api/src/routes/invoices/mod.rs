@@ -39,13 +39,14 @@ pub(crate) async fn list<S: Store>(call: Call<S>) -> Result<HttpResponse, Proble
     let page = call.services.run(async move |store: S| store.invoices(&asked, after, limit).await).await?;
     call.note_read(account, "invoices").await?;
     if as_csv {
-        return sheet::of_list().answer(&call, (page.rows, page.next), move |store, after| {
+        let file = sheet::of_list().answer(&call, (page.rows, page.next), move |store, after| {
             let filter = filter.clone();
             async move {
                 let page = store.invoices(&filter, Some(after), limit).await?;
                 Ok((page.rows, page.next))
             }
         });
+        return file.map(answer::varied);
     }
     let (data, next_cursor) = (page.rows.iter().map(SummaryView::of).collect(), place.next(page.next));
     answer::ok(&InvoiceList { data, next_cursor, total: page.total }).map(answer::varied)
@@ -71,7 +72,9 @@ pub(crate) async fn void<S: Store>(mut call: Call<S>) -> Result<HttpResponse, Pr
     let (id, action) = (invoice.id, call.action_once(&body.canonical)?);
     if is_dry_run {
         let outcome = call.services.run(async move |store: S| store.preview_void(id, disposition).await).await?;
-        return answer::ok(&VoidEffectView::of(&done(outcome)?, disposition));
+        let effect = done(outcome)?;
+        call.note_read(Some(invoice.account), "void preview").await?;
+        return answer::ok(&VoidEffectView::of(&effect, disposition));
     }
     let outcome = call.services.run(async move |store: S| store.void(id, &reason, disposition, &action).await).await?;
     answer::ok(&InvoiceView::of(&done(outcome)?, &contents))
@@ -83,6 +86,7 @@ fn done<T>(outcome: ChangeOutcome<T>) -> Result<T, Problem> {
         ChangeOutcome::Refused(Refusal::NotFound) => Kind::NotFound,
         ChangeOutcome::Refused(Refusal::Ended) => Kind::NotVoidable,
         ChangeOutcome::Refused(Refusal::KeyReused) => Kind::KeyReused,
+        ChangeOutcome::Refused(Refusal::KeyInUse) => Kind::KeyInUse,
         ChangeOutcome::Refused(
             Refusal::Overlap | Refusal::RatedUsage | Refusal::Changed | Refusal::Correction(_) | Refusal::Replay(_),
         ) => Kind::Internal,

@@ -22,6 +22,7 @@ pub(crate) async fn export_usage<S: Store>(call: Call<S>) -> Result<HttpResponse
     call.no_query()?;
     call.note_read(Some(invoice.account), "invoice usage").await?;
     let (id, tenant) = (invoice.id, tenant_seen(&call.caller));
+    let turn = call.services.exporting.take(invoice.account).ok_or(Kind::Overloaded)?;
     let begun = call.services.run(async move |store: S| {
         let mut rows = match store.export_usage(id, tenant).await? {
             UsageExport::Rows(rows) => rows,
@@ -33,13 +34,17 @@ pub(crate) async fn export_usage<S: Store>(call: Call<S>) -> Result<HttpResponse
     });
     let (first, rows) = begun.await?;
     let (filler, body) = stream::answer();
-    call.services.spawn(pass_on(rows, first, filler, call.trace.trace_id));
+    let trace_id = call.trace.trace_id.clone();
+    call.services.spawn(async move {
+        pass_on(rows, first, filler, trace_id).await;
+        drop(turn);
+    });
     let name = invoice.pinned.map_or_else(|| "draft".to_owned(), |pinned| pinned.number.to_string());
     Ok(answer::csv_stream(&format!("{name}-usage.csv"), body))
 }
 
 /// Until all are out, the store fails, or nobody takes them any more: then the export is dropped, which ends it.
-async fn pass_on<R: UsageRows>(mut rows: R, first: Option<Vec<u8>>, filler: Filler, trace_id: String) {
+async fn pass_on<R: UsageRows>(mut rows: R, first: Option<Vec<u8>>, mut filler: Filler, trace_id: String) {
     let mut taken = filler.put(Bytes::from_static(HEADER.as_bytes())).await;
     let mut chunk = first;
     while let (Ok(()), Some(bytes)) = (&taken, chunk) {

@@ -29,10 +29,11 @@ pub(crate) async fn list<S: Store>(call: Call<S>) -> Result<HttpResponse, Proble
     let page = call.services.run(read).await?;
     call.note_read(None, "margins").await?;
     if as_csv {
-        return sheet::of(&question).answer(&call, (page.rows, page.next), move |store, after| async move {
+        let file = sheet::of(&question).answer(&call, (page.rows, page.next), move |store, after| async move {
             let page = store.margins(&question, Some(&after), limit).await?;
             Ok((page.rows, page.next))
         });
+        return file.map(answer::varied);
     }
     let next_cursor = place.next(page.next.clone());
     let list = MarginList::of(&question, &page, next_cursor)?;

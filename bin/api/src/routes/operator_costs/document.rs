@@ -48,7 +48,7 @@ pub(crate) fn creating() -> Operation {
         .idempotent()
         .body(&draft)
         .creates("The cost.", &example())
-        .refuses(&[Kind::Invalid, Kind::CostOverlap, Kind::RatedUsage, Kind::KeyReused])
+        .refuses(&[Kind::Invalid, Kind::CostOverlap, Kind::RatedUsage, Kind::KeyReused, Kind::KeyInUse])
 }
 
 /// `PATCH /v1/admin/operator-costs/{id}`.

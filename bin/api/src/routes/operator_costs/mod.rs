@@ -16,7 +16,7 @@ use crate::http::fields::one_of;
 use crate::http::problem::{Kind, Problem};
 use crate::routes::call::Call;
 use crate::routes::list::{Place, flag};
-use crate::routes::outcome::done;
+use crate::routes::outcome::{MERGES_MAX, done, is_to_be_merged, never_merged};
 use crate::routes::terms::DIRECTIONS;
 use crate::services::Store;
 
@@ -63,15 +63,23 @@ pub(crate) async fn create<S: Store>(mut call: Call<S>) -> Result<HttpResponse, 
 
 /// Makes the next version of a cost.
 pub(crate) async fn change<S: Store>(mut call: Call<S>) -> Result<HttpResponse, Problem> {
-    let old = find(&call).await?;
+    let mut old = find(&call).await?;
     call.no_query()?;
-    let seen = call.seen(&old, &CostView::of(&old))?;
-    let body = call.body().await?;
-    let new = body::next_version(body.fields, &old, CostId(Uuid::now_v7()), Day::of(call.now))?;
-    let (id, action) = (old.id, call.action());
-    let change = async move |store: S| store.supersede_cost(id, seen.as_ref(), &new, &action).await;
-    let made = done(call.services.run(change).await?, Kind::CostOverlap)?;
-    answer::written(StatusCode::OK, place(&made), &CostView::of(&made))
+    let is_conditional = call.seen(&old, &CostView::of(&old))?.is_some();
+    let fields = call.body().await?.fields;
+    let id = CostId(Uuid::now_v7());
+    for _ in 0..MERGES_MAX {
+        let new = body::next_version(fields.clone(), &old, id, Day::of(call.now))?;
+        let action = call.action();
+        let change = async move |store: S| store.supersede_cost(&old, &new, &action).await;
+        let outcome = call.services.run(change).await?;
+        if !is_to_be_merged(&outcome, is_conditional) {
+            let made = done(outcome, Kind::CostOverlap)?;
+            return answer::written(StatusCode::OK, place(&made), &CostView::of(&made));
+        }
+        old = find(&call).await?;
+    }
+    Err(never_merged())
 }
 
 /// Makes today the last day of a cost.

@@ -51,7 +51,7 @@ pub(crate) fn creating() -> Operation {
         .idempotent()
         .body(&draft)
         .creates("The price.", &example())
-        .refuses(&[Kind::Invalid, Kind::PriceOverlap, Kind::RatedUsage, Kind::KeyReused])
+        .refuses(&[Kind::Invalid, Kind::PriceOverlap, Kind::RatedUsage, Kind::KeyReused, Kind::KeyInUse])
 }
 
 /// `PATCH /v1/admin/pricing/{id}`.

@@ -17,7 +17,7 @@ use crate::http::fields::uuid;
 use crate::http::problem::{Kind, Problem};
 use crate::routes::call::Call;
 use crate::routes::list::{Place, flag};
-use crate::routes::outcome::done;
+use crate::routes::outcome::{MERGES_MAX, done, is_to_be_merged, never_merged};
 use crate::services::Store;
 
 pub(crate) use document::{changing, creating, ending, listing, showing};
@@ -63,16 +63,23 @@ pub(crate) async fn create<S: Store>(mut call: Call<S>) -> Result<HttpResponse, 
 
 /// Makes the next version of a price.
 pub(crate) async fn change<S: Store>(mut call: Call<S>) -> Result<HttpResponse, Problem> {
-    let old = find(&call).await?;
+    let mut old = find(&call).await?;
     call.no_query()?;
-    let seen = call.seen(&old, &PriceView::of(&old))?;
-    let body = call.body().await?;
-    let terms = body::terms_of_next(body.fields, &old.terms, Day::of(call.now))?;
-    let new = NewPrice { id: PriceId(Uuid::now_v7()), terms };
-    let (id, action) = (old.id, call.action());
-    let change = async move |store: S| store.supersede_price(id, seen.as_ref(), &new, &action).await;
-    let made = done(call.services.run(change).await?, Kind::PriceOverlap)?;
-    answer::written(StatusCode::OK, place(&made), &PriceView::of(&made))
+    let is_conditional = call.seen(&old, &PriceView::of(&old))?.is_some();
+    let fields = call.body().await?.fields;
+    let id = PriceId(Uuid::now_v7());
+    for _ in 0..MERGES_MAX {
+        let terms = body::terms_of_next(fields.clone(), &old.terms, Day::of(call.now))?;
+        let (new, action) = (NewPrice { id, terms }, call.action());
+        let change = async move |store: S| store.supersede_price(&old, &new, &action).await;
+        let outcome = call.services.run(change).await?;
+        if !is_to_be_merged(&outcome, is_conditional) {
+            let made = done(outcome, Kind::PriceOverlap)?;
+            return answer::written(StatusCode::OK, place(&made), &PriceView::of(&made));
+        }
+        old = find(&call).await?;
+    }
+    Err(never_merged())
 }
 
 /// Makes today the last day of a price.

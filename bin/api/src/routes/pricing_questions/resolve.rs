@@ -83,6 +83,9 @@ pub(crate) async fn resolve<S: Store>(call: Call<S>) -> Result<HttpResponse, Pro
         Problem::refused(Kind::Invalid, vec![error])
     })?;
     let answer = PriceAnswer::of(&found, segments, status);
+    if let Some(account) = found.enquiry.account {
+        call.note_read(Some(account), "price").await?;
+    }
     answer::ok(&answer.map_err(|error| Problem::caused(Kind::Internal, error))?)
 }
 
@@ -157,7 +160,8 @@ pub(crate) fn resolving() -> Operation {
     Operation::new("resolvePrice", TAG, "What a message would cost")
         .says(
             "The same answer as for a message, without one. Tier and currency are those of the account's profile on that \
-             day unless they are given; without an account, the price of a tier is asked for.",
+             day unless they are given; without an account, the price of a tier is asked for. Every \
+             read about an account is noted in the audit log.",
         )
         .parameter("accountId", document::uuid(), "Whose price. Required unless `accountTier` is given.")
         .parameter("accountTier", document::text("GROWTH"), "The tier; default: the account's on that day.")

@@ -15,7 +15,7 @@ const ID: &str = "The `quarantineId`.";
 pub(crate) fn listing() -> Operation {
     let list = MessageList { data: vec![message()], next_cursor: None };
     Operation::new("listQuarantinedMessages", TAG, "Messages that cannot be usage, oldest first")
-        .says("Without their content. Every first page is noted in the audit log.")
+        .says("Without their content. Every page is noted in the audit log.")
         .parameter("state", text_of(&STATES.map(|(_, name)| name), "open"), "What became of them; default `open`.")
         .parameter("reason", text_of(&reasons().map(|(_, name)| name), "malformed"), "Held for this reason.")
         .parameter("accountId", uuid(), "Of this account, as far as they could be read.")
@@ -58,7 +58,7 @@ pub(crate) fn replaying() -> Operation {
         .idempotent()
         .body(&ReplayTermsBody::default())
         .answers(202, "It will be replayed.", &details(message(), Some(replay)))
-        .refuses(&[Kind::NotFound, Kind::Resolved, Kind::NotReplayable, Kind::Invalid, Kind::KeyReused])
+        .refuses(&[Kind::NotFound, Kind::Resolved, Kind::NotReplayable, Kind::Invalid, Kind::KeyReused, Kind::KeyInUse])
 }
 
 /// `POST /v1/admin/pricing/quarantine/{id}/discard`.
@@ -77,7 +77,7 @@ pub(crate) fn discarding() -> Operation {
         .idempotent()
         .body(&request)
         .answers(200, "The message.", &details(discarded, None))
-        .refuses(&[Kind::NotFound, Kind::Resolved, Kind::Invalid, Kind::KeyReused])
+        .refuses(&[Kind::NotFound, Kind::Resolved, Kind::Invalid, Kind::KeyReused, Kind::KeyInUse])
 }
 
 fn details(message: MessageView, replay: Option<ReplayView>) -> MessageDetailsView {

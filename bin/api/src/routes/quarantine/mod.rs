@@ -77,6 +77,7 @@ fn done(outcome: ChangeOutcome<HeldDetails>) -> Result<HeldDetails, Problem> {
         Refusal::NotFound | Refusal::Replay(ReplayError::NotFound) => Kind::NotFound.into(),
         Refusal::Ended | Refusal::Replay(ReplayError::Resolved) => Kind::Resolved.into(),
         Refusal::KeyReused => Kind::KeyReused.into(),
+        Refusal::KeyInUse => Kind::KeyInUse.into(),
         Refusal::Replay(ReplayError::TenantNeeded) => {
             let detail = "is required: the message's header named another tenant than its account's".to_owned();
             let error = FieldError { place: Place::Body, pointer: "/tenantId".into(), detail };

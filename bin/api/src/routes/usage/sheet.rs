@@ -31,7 +31,7 @@ pub(super) fn answer(report: &UsageReport, staff: bool) -> Result<HttpResponse, 
     let bytes = lines(std::iter::once(head).chain(rows))?;
     let (from, to) = (report.question.days.from(), report.question.days.last());
     let file_name = format!("usage-{from}-{}.csv", to.as_ref().map(Day::to_string).unwrap_or_default());
-    Ok(answer::varied(answer::csv(&file_name, None, bytes)))
+    Ok(answer::varied(answer::csv(&file_name, bytes)))
 }
 
 fn amounts(sums: &BucketSums, staff: bool) -> Vec<Cell> {

@@ -109,8 +109,8 @@ impl<E: DeckTable> Transaction for ApplyDeck<'_, E> {
     }
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<DeckReport<E>, Failure> {
-        hold_exclusive(connection, Book::Prices).await?;
         let earlier = claim_key(connection, self.action, self.deck.id).await?;
+        hold_exclusive(connection, Book::Prices).await?;
         let first = Deck { id: earlier.unwrap_or(self.deck.id), ..self.deck.clone() };
         let found = found(connection, &first).await?;
         // The answer to an earlier commit may have been lost.
