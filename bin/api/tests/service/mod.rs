@@ -4,6 +4,7 @@
 
 pub(crate) mod issued;
 pub(crate) mod proxy;
+pub(crate) mod samples;
 
 use std::net::TcpStream;
 use std::path::PathBuf;
