@@ -203,6 +203,68 @@ async fn who_has_written_reads_it_while_the_replica_stands_still() {
             }
         }
     }
+    // Behind for longer than it may be: whoever reads is answered by the primary, and says nothing of what they have seen.
+    let fresh = |value: u8| format!("billing_pg_replica_fresh {value}\n");
+    until("the replica is fresh", || service.metrics().unwrap().contains(&fresh(1))).await;
+    replica.batch_execute("SELECT pg_wal_replay_pause()").await.unwrap();
+    change(&json!({"currency": "EUR"})).await;
+    let told = "the replica is down or more than 2 s behind: reads go to the primary";
+    let stale = async {
+        until("the replica is stale", || service.metrics().unwrap().contains(&fresh(0))).await;
+        until("it is told", || service.log().contains(told)).await;
+        currency(None).await.0
+    };
+    let shown = stale.await;
+    replica.batch_execute("SELECT pg_wal_replay_resume()").await.unwrap();
+    assert_eq!(shown, "EUR");
+    until("the replica is fresh again", || service.metrics().unwrap().contains(&fresh(1))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_takes_no_connections_is_done_without() {
+    let db = TestDatabase::create().await;
+    let url = format!("postgres://127.0.0.1:9/{}", db.url.rsplit('/').next().unwrap());
+    let service = Service::start_with(&db, &[("BILLING_DATABASE_REPLICA_URL", &url)]).await;
+    let (staff, account) = (service.staff(), Uuid::new_v4());
+    for currency in ["USD", "AFN"] {
+        let body = json!({"tenantId": Uuid::from_u128(1), "accountTier": "A", "currency": currency});
+        let ask = service.request(Method::PATCH, &staff, &format!("{ACCOUNTS}/{account}")).json(&body);
+        assert!(ask.send().await.unwrap().status().is_success());
+        let (status, usage) = service.get(&staff, &format!("/v1/billing/usage?accountId={account}")).await;
+        assert_eq!((status, &usage["currency"]), (200, &json!(currency)), "{usage}");
+    }
+    until("it is measured", || service.metrics().unwrap().contains("billing_pg_replica_fresh 0\n")).await;
+    until("it is told", || service.log().contains("the replica is down or more than 2 s behind")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_may_name_their_claims_otherwise() {
+    let db = TestDatabase::create().await;
+    let names = [("TENANT", "https://idp/org"), ("ACCOUNT", "acc"), ("SCOPE", "scp"), ("ROLES", "groups")];
+    let variables = names.map(|(what, name)| (format!("BILLING_JWT_CLAIM_{what}"), name));
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let service = Service::start_with(&db, &variables).await;
+    let (tenant, account) = (Uuid::new_v4(), Uuid::new_v4());
+    let named = json!({
+        "sub": "customer", "https://idp/org": tenant, "acc": account, "scp": "billing:read", "groups": ["account.viewer"],
+    });
+    let (status, usage) = service.get(&service.token(named.clone()), "/v1/billing/usage").await;
+    assert_eq!((status, &usage["accountId"]), (200, &json!(account)), "{usage}");
+    // Under the names of the platform they say nothing, and each of them is needed.
+    let platforms = ["tenant_id", "account_id", "scope", "roles"];
+    for ((_, name), platform) in names.into_iter().zip(platforms) {
+        let mut claims = named.clone();
+        claims[platform] = claims.as_object_mut().unwrap().remove(name).unwrap();
+        assert_eq!(service.get(&service.token(claims), "/v1/billing/usage").await.0, 403, "{name}");
+    }
+}
+
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < deadline, "after 30 s still not: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Until the replica is where the primary is now, and the API has had time to notice.

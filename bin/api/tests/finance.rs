@@ -10,18 +10,18 @@ mod service;
 mod support;
 
 use billing_domain::OperatorId;
-use billing_domain::ports::{Accounts, DraftOutcome, InvoiceStore, PriceBookStore, UsageLedger};
-use billing_domain::usage::{QuarantineReason, ReportedUsage};
-use billing_domain::use_cases::{Delivery, Unreadable, due, prepare_batch, replay_requested};
+use billing_domain::ports::{DraftOutcome, InvoiceStore};
+use billing_domain::usage::ReportedUsage;
+use billing_domain::use_cases::{Unreadable, due, replay_requested};
 use billing_domain::{Month, TenantId};
 use reqwest::Method;
 use serde_json::{Value, json};
+use service::held::{RAW, hold};
 use service::{Service, read};
-use support::{TestDatabase, account, now, receipt, tenant, usage};
+use support::{TestDatabase, account, now, tenant, usage};
 
 const MARGINS: &str = "/v1/admin/operator-costs/margin?from=2026-10-01&to=2026-10-31";
 const QUARANTINE: &str = "/v1/admin/pricing/quarantine";
-const RAW: &[u8] = br#"{"to":"+93701234567"}"#;
 
 /// Messages of two segments: two that earn, one that loses, one without a cost, one of another month.
 async fn priced() -> TestDatabase {
@@ -153,16 +153,6 @@ async fn lists_are_files_for_who_prefers_them() {
     }
     let noted = "SELECT count(*) FROM billing.audit_log WHERE action = 'invoices' AND subject = 'every account'";
     assert_eq!(db.number(noted).await, 1);
-}
-
-/// Sets a message aside as ingest does; its id.
-async fn hold(db: &TestDatabase) -> i64 {
-    let bad = Unreadable { reason: QuarantineReason::Malformed, detail: "not JSON".into(), account: None };
-    let delivery = Delivery { receipt: receipt(), raw: RAW, content: Err(bad) };
-    db.worker.prepare_partitions(now()).await.unwrap();
-    let (book, directory) = (db.worker.book().await.unwrap(), db.worker.directory().await.unwrap());
-    db.worker.record(&prepare_batch(&[delivery], now(), &directory, &book)).await.unwrap();
-    db.number("SELECT max(id) FROM billing.quarantined_messages").await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,9 +24,11 @@ mod table;
 mod terms;
 mod usage;
 
+#[cfg(test)]
+pub(crate) use access::Reach;
 pub(crate) use dispatch::app;
 pub(crate) use edge::DURATION;
 pub(crate) use pages::Pages;
 #[cfg(test)]
-pub(crate) use table::Access;
+pub(crate) use table::{Access, Route};
 pub(crate) use table::{print, table};

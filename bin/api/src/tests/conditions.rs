@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::bodies::{cost, post, price, with};
-use super::edges::sample;
+use super::furnished::Furnished;
+use super::samples::{Ids, sample};
 use super::world::{ACCOUNT, Ask, Reply, TENANT, World};
 use crate::routes::{Access, table};
 
@@ -17,33 +18,9 @@ const ACCOUNTS: &str = "/v1/admin/pricing/accounts";
 
 /// A world in which there is one of everything that has an id, and what every GET of the table is asked with.
 async fn world() -> (World, Vec<(&'static str, String)>) {
-    let world = World::new().await;
-    super::usage::put_usage(&world, ACCOUNT, TENANT);
-    super::invoices::put(&world, super::invoices::issued(1, "2026-09"));
-    let invoice = super::invoices::id(1).to_string();
-    let id = |reply: &Reply| reply.header("Location").unwrap().rsplit('/').next().unwrap().to_owned();
-    let price = id(&post(&world, PRICING, &price()).await);
-    let cost = id(&post(&world, COSTS, &cost()).await);
-    let account = Uuid::from_u128(7).to_string();
-    let body = json!({"tenantId": TENANT, "accountTier": "GROWTH", "currency": "USD"});
-    let made = world.send(&Ask::new("PATCH", &format!("{ACCOUNTS}/{account}")).staff().json(&body)).await;
-    assert_eq!(made.status, 201, "{}", made.text);
-    let gets = table::<Memory>().into_iter().filter(|route| route.method == "GET").map(|route| {
-        let known = |id: &str| route.path.replace("{id}", id);
-        let uri = match route.path {
-            "/v1/billing/usage" => format!("{}?accountId={ACCOUNT}&from=2026-09-01&to=2026-10-03", route.path),
-            "/v1/admin/pricing/{id}" => known(&price),
-            "/v1/admin/operator-costs/{id}" => known(&cost),
-            "/v1/admin/pricing/accounts/{id}" => known(&account),
-            "/v1/admin/pricing/resolve" => {
-                format!("{}?accountTier=GROWTH&operatorId=41220&direction=MT&currency=USD", route.path)
-            }
-            path if path.starts_with("/v1/billing/invoices/{id}") => known(&invoice),
-            path => sample(path),
-        };
-        (route.path, uri)
-    });
-    let gets = gets.collect();
+    let Furnished { world, ids } = Furnished::new().await;
+    let gets = table::<Memory>().into_iter().filter(|route| route.method == "GET");
+    let gets = gets.map(|route| (route.path, sample("GET", route.path, &ids).uri)).collect();
     (world, gets)
 }
 
@@ -222,7 +199,7 @@ async fn every_write_says_how_far_the_log_is_and_every_read_takes_it() {
     let world = World::new().await;
     let mut answered = 0;
     for route in table::<Memory>().into_iter().filter(|route| matches!(route.access, Access::Guarded(..))) {
-        let ask = Ask::new(route.method.as_str(), &sample(route.path)).staff();
+        let ask = Ask::new(route.method.as_str(), &Ids::of_nothing().path(route.path)).staff();
         for (value, is_good) in [("AAAAAAAAAAE", true), ("", false), ("nonsense", false), ("AAAAAAAAAAF", false)] {
             let reply = world.send(&ask.clone().header("Billing-Consistency", value)).await;
             let is_refused = reply.pointers() == ["/Billing-Consistency"];

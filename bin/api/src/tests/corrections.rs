@@ -17,29 +17,35 @@ async fn rated(world: &World) -> String {
     let made = post(world, "/v1/admin/pricing", &with(price(), &json!({"effectiveFrom": "2026-01-01"}))).await;
     assert_eq!(made.status, 201, "{}", made.text);
     let id = made.body["pricingTableId"].as_str().unwrap().to_owned();
+    let price = id.parse().unwrap();
     for number in 0..15_u128 {
-        let at = if number < 10 { "2026-09-05T00:00:00Z" } else { "2026-10-05T00:00:00Z" };
-        let event = UsageEvent {
-            message: MessageId(Uuid::from_u128(number)),
-            tenant: TenantId(Uuid::from_u128(1)),
-            account: AccountId(Uuid::from_u128(7)),
-            tier: Tier::new("GROWTH").unwrap(),
-            operator: OperatorId::new("41220").unwrap(),
-            direction: Direction::Mt,
-            segments: SegmentCount::new(10).unwrap(),
-            currency: Currency::new("USD").unwrap(),
-            charged_at: at.parse().unwrap(),
-            dlr_status: DlrStatus::Delivered,
-        };
-        let price = PriceId(Uuid::parse_str(&id).unwrap());
-        let rated = Rated { price, units: 10, amount: Micros(125_000), cost: None };
-        let receipt = Receipt { sequence: 1, published_at: Timestamp::UNIX_EPOCH };
-        world.memory.put_rated(RatedUsage { receipt, fingerprint: Fingerprint(Uuid::nil()), event, rated });
+        put_rated(world, price, number, if number < 10 { "2026-09-05T00:00:00Z" } else { "2026-10-05T00:00:00Z" });
     }
     id
 }
 
-pub(super) fn correction(price: &str) -> Value {
+/// A message of 10 segments that this price has rated; its id.
+pub(super) fn put_rated(world: &World, price: Uuid, number: u128, at: &str) -> Uuid {
+    let message = Uuid::from_u128(number);
+    let event = UsageEvent {
+        message: MessageId(message),
+        tenant: TenantId(Uuid::from_u128(1)),
+        account: AccountId(Uuid::from_u128(7)),
+        tier: Tier::new("GROWTH").unwrap(),
+        operator: OperatorId::new("41220").unwrap(),
+        direction: Direction::Mt,
+        segments: SegmentCount::new(10).unwrap(),
+        currency: Currency::new("USD").unwrap(),
+        charged_at: at.parse().unwrap(),
+        dlr_status: DlrStatus::Delivered,
+    };
+    let rated = Rated { price: PriceId(price), units: 10, amount: Micros(125_000), cost: None };
+    let receipt = Receipt { sequence: 1, published_at: Timestamp::UNIX_EPOCH };
+    world.memory.put_rated(RatedUsage { receipt, fingerprint: Fingerprint(Uuid::nil()), event, rated });
+    message
+}
+
+fn correction(price: &str) -> Value {
     json!({"pricingTableId": price, "effectiveFrom": "2026-09-01", "effectiveTo": "2026-10-10", "unitPrice": "0.01",
         "reason": "typed wrongly"})
 }

@@ -25,11 +25,8 @@ async fn import(world: &World, path: &str, file: impl Into<Vec<u8>>) -> Reply {
     world.send(&Ask::new("POST", path).staff().raw("text/csv; charset=utf-8", file.into())).await
 }
 
-/// A deck of each sort, of one line.
-pub(super) const PRICE_DECK: &str = "accountTier,operatorId,direction,pricingModel,unitPrice,currency,effectiveFrom\n\
-    GROWTH,*,MT,PER_SEGMENT,0.01,USD,2026-11-01\n";
-pub(super) const COST_DECK: &str =
-    "operatorId,direction,costPerSegment,currency,effectiveFrom\n41220,MT,0.01,USD,2026-11-01\n";
+/// A deck of one line.
+const COST_DECK: &str = "operatorId,direction,costPerSegment,currency,effectiveFrom\n41220,MT,0.01,USD,2026-11-01\n";
 
 /// The header and these lines.
 fn file(lines: &str) -> String {

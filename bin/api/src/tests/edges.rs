@@ -5,31 +5,27 @@ use billing_testing::Memory;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::bodies::{self, post};
-use super::world::{ACCOUNT, Ask, Reply, TENANT, World};
-use super::{invoices, proofs, quarantine};
+use super::furnished::{Furnished, guarded};
+use super::invoices;
+use super::samples::Ids;
+use super::world::{ACCOUNT, Ask, Reply, World};
 use crate::http::problem::Kind;
-use crate::routes::{Access, table};
+use crate::routes::table;
 use crate::services::REQUESTS_MAX;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-/// A path of the table with an id in it of which, where that is possible, there is something.
+/// A path of the table with an id of nothing in it, where there is one.
 pub(super) fn sample(path: &str) -> String {
-    let id = if path.starts_with("/problems/") { "invalid".to_owned() } else { Uuid::from_u128(9).to_string() };
-    path.replace("{id}", &id)
+    Ids::of_nothing().path(path)
 }
 
 /// Every route that needs a token, as a request of who may do everything.
-fn guarded() -> Vec<(&'static str, Ask)> {
-    let routes = table::<Memory>().into_iter().filter(|route| matches!(route.access, Access::Guarded(..)));
-    let asks = routes.map(|route| (route.path, Ask::new(route.method.as_str(), &sample(route.path)).staff()));
-    let asks: Vec<_> = asks.collect();
-    assert!(asks.len() > 25);
-    asks
+fn asks() -> Vec<Ask> {
+    guarded().iter().map(|route| Ask::new(route.method.as_str(), &sample(route.path)).staff()).collect()
 }
 
-fn is_problem(reply: &Reply) -> bool {
+pub(super) fn is_problem(reply: &Reply) -> bool {
     reply.header("Content-Type") == Some("application/problem+json")
         && Kind::ALL.iter().any(|kind| kind.name() == reply.problem() && kind.status().as_u16() == reply.status)
 }
@@ -37,7 +33,7 @@ fn is_problem(reply: &Reply) -> bool {
 #[actix_web::test]
 async fn every_answer_carries_the_ids_and_no_banner() {
     let world = World::new().await;
-    let mut asks: Vec<Ask> = guarded().into_iter().map(|(_, ask)| ask).collect();
+    let mut asks = asks();
     let paths: Vec<_> = table::<Memory>().iter().map(|route| sample(route.path)).collect();
     for path in paths {
         asks.extend(["GET", "HEAD", "OPTIONS", "PUT", "BREW"].map(|method| Ask::new(method, &path)));
@@ -114,7 +110,7 @@ async fn too_many_at_once_are_told_to_come_back_and_health_is_told_anyway() {
         }
     }
     drop(all);
-    for (_, ask) in guarded() {
+    for ask in asks() {
         assert_ne!(world.send(&ask).await.problem(), "overloaded");
     }
     assert_eq!(turns.available_permits(), REQUESTS_MAX, "a turn was not given back");
@@ -163,8 +159,9 @@ async fn pages_of_other_origins_may_do_nothing_unless_they_are_named() {
 
 #[actix_web::test]
 async fn no_route_ignores_what_it_does_not_know() {
-    let world = World::new().await;
-    for (path, ask) in guarded() {
+    let furnished = Furnished::new().await;
+    for route in guarded() {
+        let ask = furnished.ask(&route).staff();
         for query in [
             "unknown=1",
             "__proto__=1",
@@ -179,44 +176,55 @@ async fn no_route_ignores_what_it_does_not_know() {
             "accountId=9223372036854775808",
             "dryRun=perhaps",
         ] {
-            let reply = world.send(&ask.clone().with_query(query)).await;
-            assert!([400, 404, 415, 422].contains(&reply.status), "{path} {query}: {}", reply.text);
-            assert!(is_problem(&reply), "{path}: {}", reply.text);
+            let reply = furnished.world.send(&ask.clone().with_query(query)).await;
+            let told = format!("{} {} {query}: {}", route.method, route.path, reply.text);
+            assert!([400, 422].contains(&reply.status) && is_problem(&reply), "{told}");
         }
     }
 }
 
 #[actix_web::test]
 async fn no_route_takes_a_body_that_is_none() {
-    let world = World::new().await;
+    let furnished = Furnished::new().await;
+    let (json, csv) = ("application/json", "text/csv");
     let digits = format!("{{\"unitPrice\": {}}}", "9".repeat(60_000));
     let deep = format!("{}1{}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
-    let bodies: [(&str, Vec<u8>); 9] = [
-        ("application/json", b"{\"unitPrice\": NaN}".to_vec()),
-        ("application/json", b"{\"unitPrice\": -0, \"a\": 9223372036854775808}".to_vec()),
-        ("application/json", digits.into_bytes()),
-        ("application/json", deep.into_bytes()),
-        ("application/json", b"[]".to_vec()),
-        ("application/json", br#"{"\u0000": "\u0000"}"#.to_vec()),
-        ("application/json", vec![b' '; 70_000]),
+    let bodies: [(&str, Vec<u8>); 12] = [
+        (json, b"{\"unitPrice\": NaN}".to_vec()),
+        (json, b"{\"unitPrice\": -0, \"a\": 9223372036854775808}".to_vec()),
+        (json, digits.into_bytes()),
+        (json, deep.into_bytes()),
+        (json, b"[]".to_vec()),
+        (json, br#"{"\u0000": "\u0000"}"#.to_vec()),
+        (json, vec![b' '; 70_000]),
+        (csv, b"unitPrice,\0\nNaN,\xff\n".to_vec()),
+        (csv, b"\"unitPrice\n".to_vec()),
+        (csv, vec![b','; 70_000]),
         ("text/xml", b"<!DOCTYPE a [<!ENTITY b SYSTEM \"file:///etc/passwd\">]><a>&b;</a>".to_vec()),
         ("multipart/form-data; boundary=a", b"--a--".to_vec()),
     ];
-    for route in table::<Memory>().iter().filter(|route| route.method == "POST" || route.method == "PATCH") {
+    for route in guarded().iter().filter(|route| route.method == "POST" || route.method == "PATCH") {
+        let own = if route.path.ends_with("/import") { csv } else { json };
         for (media, body) in &bodies {
-            let ask = Ask::new(route.method.as_str(), &sample(route.path)).staff().raw(media, body.clone());
-            let reply = world.send(&ask).await;
-            assert!([400, 404, 413, 415, 422].contains(&reply.status), "{}: {}", route.path, reply.text);
-            assert!(is_problem(&reply) && reply.bytes.len() < 10_000, "{}: {}", route.path, reply.text);
+            let (method, uri) = (route.method.as_str(), furnished.uri(route));
+            // What is none of the route's own form is none in its form either.
+            for (media, expected) in [(*media, [400, 413, 415, 422].as_slice()), (own, &[400, 413, 422])] {
+                let ask = Ask::new(method, &uri).staff().raw(media, body.clone());
+                let reply = furnished.world.send(&ask).await;
+                let told = format!("{method} {uri} {media}: {} {}", reply.status, reply.text);
+                assert!(expected.contains(&reply.status) && is_problem(&reply), "{told}");
+                assert!(reply.bytes.len() < 10_000, "{told}");
+            }
         }
     }
 }
 
 #[actix_web::test]
 async fn no_route_tells_a_foreign_id_from_none() {
-    let world = World::new().await;
+    let world = Furnished::new().await.world;
     let ids = [
         Uuid::from_u128(9).to_string(),
+        "999".to_owned(),
         "nonsense".to_owned(),
         "00000000000000000000000000000000".into(),
         "%00".into(),
@@ -225,49 +233,33 @@ async fn no_route_tells_a_foreign_id_from_none() {
         "9".repeat(2_000),
     ];
     let mut bodies = Vec::new();
-    for route in table::<Memory>().iter().filter(|route| matches!(route.access, Access::Guarded(..))) {
+    for route in guarded().iter().filter(|route| route.path.contains("{id}")) {
         // A PATCH of an account that is not known makes it.
         let is_made = route.path.contains("/accounts/") && route.method == "PATCH";
-        if !route.path.contains("{id}") {
-            continue;
-        }
         for id in ids.iter().skip(usize::from(is_made)) {
-            let ask = of_method(route.method.as_str(), &route.path.replace("{id}", id));
-            let reply = world.send(&ask).await;
-            assert_eq!(reply.status, 404, "{} {} {id}: {}", route.method, route.path, reply.text);
-            bodies.push(reply.without_instance());
+            // What is not there is not there whatever is wrong with the question.
+            for query in ["", "?unknown=1", "?dryRun=true"] {
+                let uri = format!("{}{query}", route.path.replace("{id}", id));
+                let reply = world.send(&of_method(route.method.as_str(), &uri)).await;
+                assert_eq!(reply.status, 404, "{} {uri}: {}", route.method, reply.text);
+                bodies.push(reply.without_instance());
+            }
         }
     }
-    assert!(bodies.len() > 50);
+    assert!(bodies.len() > 150);
     bodies.dedup();
     assert_eq!(bodies.len(), 1, "{bodies:?}");
 }
 
 #[actix_web::test]
 async fn an_id_of_one_kind_is_none_of_another() {
-    let world = World::new().await;
-    let of =
-        |reply: &Reply, name: &str| reply.body[name].as_str().unwrap_or_else(|| panic!("{}", reply.text)).to_owned();
-    let price = of(&post(&world, "/v1/admin/pricing", &bodies::price()).await, "pricingTableId");
-    let cost = of(&post(&world, "/v1/admin/operator-costs", &bodies::cost()).await, "operatorCostId");
-    let account = Uuid::from_u128(7).to_string();
-    let path = format!("/v1/admin/pricing/accounts/{account}");
-    let profile = json!({"tenantId": TENANT, "accountTier": "GROWTH", "currency": "USD"});
-    assert_eq!(world.send(&Ask::new("PATCH", &path).staff().json(&profile)).await.status, 201);
-    invoices::put(&world, invoices::issued(1, "2026-09"));
-    proofs::put_first(&world);
-    quarantine::put_open(&world, 1);
+    let Furnished { world, ids } = Furnished::new().await;
     // Each with the part of the path that its own routes have and no other has.
-    let kinds = [
-        ("/pricing/{id}", price),
-        ("/operator-costs/{id}", cost),
-        ("/accounts/{id}", account),
-        ("/invoices/{id}", invoices::id(1).to_string()),
-        ("/quarantine/{id}", "1".to_owned()),
-    ];
+    let kinds = ["/pricing/{id}", "/operator-costs/{id}", "/accounts/{id}", "/invoices/{id}", "/quarantine/{id}"];
+    let kinds = kinds.map(|kind| (kind, ids.path(kind).rsplit('/').next().unwrap().to_owned()));
     let (mut bodies, mut own) = (Vec::new(), 0);
-    for route in table::<Memory>().iter().filter(|route| matches!(route.access, Access::Guarded(..))) {
-        for (kind, id) in kinds.iter().filter(|_| route.path.contains("{id}")) {
+    for route in guarded().iter().filter(|route| route.path.contains("{id}")) {
+        for (kind, id) in &kinds {
             let ask = of_method(route.method.as_str(), &route.path.replace("{id}", id));
             if route.path.contains(kind) {
                 assert_ne!(world.send(&ask).await.status, 404, "{} {}", route.method, route.path);
@@ -365,7 +357,6 @@ fn of_method(method: &str, path: &str) -> Ask {
 
 /// Those of some methods.
 fn guarded_by_method(methods: &[&str]) -> Vec<(&'static str, Ask)> {
-    let routes = table::<Memory>().into_iter().filter(|route| matches!(route.access, Access::Guarded(..)));
-    let routes = routes.filter(|route| methods.contains(&route.method.as_str()));
+    let routes = guarded().into_iter().filter(|route| methods.contains(&route.method.as_str()));
     routes.map(|route| (route.path, Ask::new(route.method.as_str(), &sample(route.path)).staff())).collect()
 }

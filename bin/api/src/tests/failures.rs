@@ -8,12 +8,11 @@ use billing_domain::ports::PortError;
 use futures::FutureExt as _;
 use serde_json::json;
 use tokio::sync::Notify;
-use uuid::Uuid;
 
-use super::bodies::price;
+use super::furnished::guarded;
+use super::samples::{Ids, sample};
 use super::world::{ACCOUNT, Ask, World};
 use crate::http::problem::Problem;
-use crate::routes::{Access, table};
 use billing_testing::Memory;
 
 #[actix_web::test]
@@ -59,36 +58,12 @@ async fn a_store_that_fails_is_told_without_its_words() {
         [(true, 503, "unavailable", Some("5")), (false, 500, "internal", None)]
     {
         world.memory.fail(Some(retryable));
-        for route in table::<Memory>() {
-            if matches!(route.access, Access::Open(_)) {
-                continue;
-            }
-            let is_numbered = route.path.contains("/quarantine/");
-            let id = if is_numbered { "9".to_owned() } else { Uuid::from_u128(9).to_string() };
-            let path = route.path.replace("{id}", &id);
-            let path = match route.path {
-                "/v1/admin/pricing/explain" => format!("{path}?messageId={}", Uuid::from_u128(9)),
-                "/v1/admin/pricing/resolve" => {
-                    format!("{path}?accountTier=GROWTH&operatorId=41220&direction=MT&currency=USD")
-                }
-                _ => path,
-            };
-            let ask = Ask::new(route.method.as_str(), &path).staff();
-            let ask = match (route.method.as_str(), route.path.contains("pricing")) {
-                ("POST", is_of_prices) if route.path.ends_with("/import") => {
-                    let deck = if is_of_prices { super::decks::PRICE_DECK } else { super::decks::COST_DECK };
-                    ask.raw("text/csv", deck.into())
-                }
-                ("POST", _) if route.path.ends_with("/corrections") => {
-                    ask.json(&super::corrections::correction(&Uuid::from_u128(9).to_string()))
-                }
-                ("POST", true) => ask.json(&price()),
-                ("POST", false) => ask.json(&super::bodies::cost()),
-                ("PATCH", true) => ask.json(&json!({"legalName": "A"})),
-                _ => ask,
-            };
+        for route in guarded() {
+            let method = route.method.as_str();
+            let sample = sample(method, route.path, &Ids::of_nothing());
+            let ask = Ask::sample(&sample, method).staff();
             let reply = world.send(&ask).await;
-            assert_eq!((reply.status, reply.problem()), (expected, problem), "{path}: {}", reply.text);
+            assert_eq!((reply.status, reply.problem()), (expected, problem), "{}: {}", route.path, reply.text);
             assert_eq!(reply.header("Retry-After"), retry_after);
             for secret in ["SELECT", "10.0.0.1", "prices at", "failed"] {
                 assert!(!reply.text.contains(secret), "{}", reply.text);

@@ -11,6 +11,7 @@ mod decks;
 mod docs;
 mod edges;
 mod failures;
+mod furnished;
 mod invoices;
 mod margins;
 mod noted;
@@ -18,6 +19,8 @@ mod open_api;
 mod pricing_questions;
 mod proofs;
 mod quarantine;
+#[path = "../../tests/service/samples.rs"]
+mod samples;
 mod tokens;
 mod usage;
 mod world;

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
+use super::samples::Sample;
 use super::tokens::{Issuer, Signer};
 use crate::auth::{ClaimNames, Jwks, JwksSource, Verifier};
 use crate::routes;
@@ -136,13 +137,22 @@ impl Ask {
         Self::new("GET", uri)
     }
 
+    pub(super) fn sample(sample: &Sample, method: &str) -> Self {
+        let ask = Self::new(method, &sample.uri);
+        match &sample.body {
+            Some((media, body)) => ask.raw(media, body.clone().into_bytes()),
+            None => ask,
+        }
+    }
+
     pub(super) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
     pub(super) fn with_query(mut self, query: &str) -> Self {
-        self.uri = format!("{}?{query}", self.uri);
+        let mark = if self.uri.contains('?') { '&' } else { '?' };
+        self.uri = format!("{}{mark}{query}", self.uri);
         self
     }
 

@@ -2,9 +2,12 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::expect_used, clippy::panic, reason = "what a test cannot do without, it says so and ends")]
 
+pub(crate) mod held;
 pub(crate) mod issued;
 pub(crate) mod proxy;
+pub(crate) mod samples;
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -21,17 +24,20 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::support::{self, PASSWORD, TestDatabase};
+use samples::Ids;
 
 const ISSUER: &str = "https://issuer.test";
 const AUDIENCE: &str = "billing";
 const START_TIME_MAX: Duration = Duration::from_secs(30);
 /// Longer than any limit of the API on a connection.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
+const METRICS_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// A running API. It ends with this value.
 pub(crate) struct Service {
     process: Child,
     address: String,
+    metrics_address: String,
     folder: PathBuf,
     key: EncodingKey,
     jwks: Value,
@@ -49,6 +55,19 @@ pub(crate) fn documents() -> S3Documents {
     let [access_key, secret_key] = ["ACCESS_KEY", "SECRET_KEY"].map(s3_variable);
     let config = S3Config { endpoint, region, bucket, addressing: Addressing::Path, ca_pem: Vec::new() };
     S3Documents::new(&config, &S3Credentials { access_key, secret_key }).expect("a client")
+}
+
+/// Method and path of every route that the program says it has.
+pub(crate) fn routes() -> Vec<(String, String)> {
+    let printed = Command::new(env!("CARGO_BIN_EXE_api")).arg("routes").output().expect("it runs");
+    let printed = String::from_utf8(printed.stdout).expect("a text");
+    let rows = printed.lines().skip(1).map(|line| {
+        let mut words = line.split_whitespace().map(str::to_owned);
+        words.next().zip(words.next()).expect("a method and a path")
+    });
+    let rows: Vec<_> = rows.collect();
+    assert!(rows.len() > 30);
+    rows
 }
 
 impl Service {
@@ -73,7 +92,7 @@ impl Service {
         let keys = folder.join("jwks.json");
         let jwks = json!({"keys": [jwk]});
         std::fs::write(&keys, jwks.to_string()).expect("a file");
-        let address = free_address();
+        let (address, metrics_address) = (free_address(), free_address());
         let log = std::fs::File::create(folder.join("log")).expect("a file");
         let process = Command::new(env!("CARGO_BIN_EXE_api"))
             .env_clear()
@@ -89,12 +108,12 @@ impl Service {
             .env("BILLING_JWT_ISSUER", ISSUER)
             .env("BILLING_JWT_AUDIENCE", AUDIENCE)
             .env("BILLING_API_HTTP_ADDR", &address)
-            .env("BILLING_API_METRICS_ADDR", "127.0.0.1:0")
+            .env("BILLING_API_METRICS_ADDR", &metrics_address)
             .envs(variables.iter().copied())
             .stderr(Stdio::from(log))
             .spawn()
             .expect("the API starts");
-        Self { process, address, folder, key, jwks, client: reqwest::Client::new() }
+        Self { process, address, metrics_address, folder, key, jwks, client: reqwest::Client::new() }
     }
 
     /// Until there is an answer of success.
@@ -113,6 +132,16 @@ impl Service {
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("log")).expect("a log")
+    }
+
+    /// Its page of metrics; `None` when it does not answer.
+    pub(crate) fn metrics(&self) -> Option<String> {
+        let mut stream = TcpStream::connect(&self.metrics_address).ok()?;
+        stream.set_read_timeout(Some(METRICS_TIME_MAX)).ok()?;
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").ok()?;
+        let mut page = String::new();
+        stream.read_to_string(&mut page).ok()?;
+        Some(page)
     }
 
     /// The issuer's keys, as it publishes them.
@@ -141,7 +170,8 @@ impl Service {
         jsonwebtoken::encode(&header, &claims, &self.key).expect("a token")
     }
 
-    fn token(&self, mut claims: Value) -> String {
+    /// With these claims beside those that every token has.
+    pub(crate) fn token(&self, mut claims: Value) -> String {
         claims["iss"] = json!(ISSUER);
         claims["aud"] = json!(AUDIENCE);
         claims["exp"] = json!(Timestamp::now().as_second() + 600);
@@ -150,6 +180,16 @@ impl Service {
 
     pub(crate) fn request(&self, method: Method, token: &str, path: &str) -> RequestBuilder {
         self.client.request(method, self.url(path)).bearer_auth(token)
+    }
+
+    /// The route's sample about things of these ids.
+    pub(crate) fn sample(&self, token: &str, method: &str, path: &str, ids: &Ids) -> RequestBuilder {
+        let sample = samples::sample(method, path, ids);
+        let ask = self.request(method.parse().expect("a method"), token, &sample.uri);
+        match sample.body {
+            Some((media, body)) => ask.header("Content-Type", media).body(body),
+            None => ask,
+        }
     }
 
     fn url(&self, path: &str) -> String {
@@ -165,9 +205,17 @@ impl Service {
 
     /// Asks it to stop, and waits until it has: what was going on has been done.
     pub(crate) fn stop(mut self) {
+        self.keep_metrics();
         let pid = self.process.id().to_string();
         assert!(Command::new("kill").arg(pid).status().expect("a signal").success());
         assert!(self.process.wait().expect("an end").success(), "{}", self.log());
+    }
+
+    /// For the search for secrets.
+    fn keep_metrics(&self) {
+        if let Some(page) = self.metrics() {
+            support::keep("api-metrics", page.as_bytes());
+        }
     }
 
     /// Status and body.
@@ -184,11 +232,16 @@ impl Service {
 }
 
 pub(crate) async fn read(response: Response) -> (u16, Value) {
-    (response.status().as_u16(), response.json().await.expect("JSON"))
+    let (status, body) = (response.status().as_u16(), response.bytes().await.expect("a body"));
+    support::keep_also("api-answers", &body);
+    (status, serde_json::from_slice(&body).expect("JSON"))
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
+        if matches!(self.process.try_wait(), Ok(None)) {
+            self.keep_metrics();
+        }
         let _ended = self.process.kill().and_then(|()| self.process.wait());
         support::keep("api", &std::fs::read(self.folder.join("log")).unwrap_or_default());
         let _gone = std::fs::remove_dir_all(&self.folder);

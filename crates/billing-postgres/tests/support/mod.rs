@@ -7,6 +7,7 @@
     reason = "what a test cannot do without, it says so and ends"
 )]
 
+use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use billing_domain::ports::{Accounts, AdminAction, NewCost, NewPrice, PriceAdmin, PriceBookStore};
@@ -39,6 +40,15 @@ pub(crate) fn keep(program: &str, said: &[u8]) {
     if let Some(folder) = std::env::var_os("BILLING_TEST_LOGS") {
         let file = std::path::Path::new(&folder).join(format!("{program}-{}.log", Uuid::new_v4().simple()));
         std::fs::write(file, said).expect("a log is kept");
+    }
+}
+
+/// The same in one file of all that this process keeps of the kind, for what is small and many.
+pub(crate) fn keep_also(kind: &str, said: &[u8]) {
+    if let Some(folder) = std::env::var_os("BILLING_TEST_LOGS") {
+        let file = std::path::Path::new(&folder).join(format!("{kind}-{}.log", std::process::id()));
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(file);
+        file.expect("a file").write_all(&[said, b"\n"].concat()).expect("it is kept");
     }
 }
 
