@@ -4,15 +4,15 @@
 //!
 //! That saves work and decides nothing: of what two processes have in hand, the database alone knows.
 
-use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use billing_domain::MessageId;
 use billing_domain::use_cases::Delivery;
+use rustc_hash::FxHashSet;
 
 /// The ids that are being recorded.
 #[derive(Default)]
-pub(crate) struct InHand(Mutex<HashSet<MessageId>>);
+pub(crate) struct InHand(Mutex<FxHashSet<MessageId>>);
 
 /// Ids that one worker records, until it is dropped.
 pub(crate) struct Held<'a> {

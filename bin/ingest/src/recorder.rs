@@ -3,6 +3,7 @@
 //! What each delivery becomes is decided by `billing-domain`; that it happens once, by the ledger.
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,9 @@ use crate::metrics;
 
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
+/// A database that has not answered for so long is not well: not even that it refuses, is told by one that hangs, or whose
+/// standby confirms no commit.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Records deliveries.
 pub(crate) struct Recorder<D, C, T> {
@@ -48,7 +52,7 @@ where
         let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MAX);
         let mut failed = false;
         loop {
-            let error = match self.try_record(deliveries).await {
+            let error = match self.unless_it_hangs(self.try_record(deliveries)).await {
                 Ok(done) => {
                     self.healthy.set(true);
                     self.count(deliveries, &done);
@@ -66,7 +70,7 @@ where
             if let (false, [_, _, ..]) = (error.retryable, deliveries) {
                 tracing::error!(error = chain(&error), "a batch cannot be recorded and is halved");
                 let (first, second) = deliveries.split_at(deliveries.len() / 2);
-                return Box::pin(self.record(second, shutdown)).await && Box::pin(self.record(first, shutdown)).await;
+                return Box::pin(self.record(first, shutdown)).await && Box::pin(self.record(second, shutdown)).await;
             }
             if let (false, [refused]) = (error.retryable, deliveries) {
                 tracing::error!(error = chain(&error), "a message cannot be recorded and is set aside");
@@ -91,6 +95,17 @@ where
                 return false;
             }
         }
+    }
+
+    /// Tells in time that there is no answer, and waits for it all the same.
+    async fn unless_it_hangs<O>(&self, attempt: impl Future<Output = O>) -> O {
+        let mut attempt = pin!(attempt);
+        if let Ok(done) = tokio::time::timeout(ANSWERED_WITHIN, &mut attempt).await {
+            return done;
+        }
+        self.healthy.set(false);
+        tracing::error!(seconds = ANSWERED_WITHIN.as_secs(), "the database does not answer; the batch is kept");
+        attempt.await
     }
 
     async fn try_record(&self, deliveries: &[Delivery<'_>]) -> Result<Done, PortError> {

@@ -72,7 +72,10 @@ pub(crate) async fn run(config: Config, tracer: Option<MessageTracer>) -> anyhow
         let recorder = Arc::new(Recorder { database: postgres, catalog, clock: SystemClock, healthy });
         // An event must not come before the partition of its month: in the default one it would stand in its way.
         first_partitions(&recorder.database, &shutdown).await;
-        recall_floor(&recorder.database, &consumer).await;
+        // Who is asked to stop at the start does not wait for a database that says nothing once more.
+        if !shutdown.is_requested() {
+            recall_floor(&recorder.database, &consumer).await;
+        }
         let (turn, in_hand) = (Arc::default(), Arc::default());
         for _ in 0..workers {
             let (consumer, recorder) = (consumer.clone(), Arc::clone(&recorder));

@@ -42,6 +42,8 @@ pub struct Puller {
     /// The last request, as long as the server may still serve it.
     open: Option<Subject>,
     in_hand: Messages,
+    /// The last message that was taken. A context of its own for each would cost more than all that is read of it.
+    taken: Message,
     last_message: Instant,
 }
 
@@ -63,7 +65,17 @@ impl Puller {
         let inbox = client.new_inbox();
         let subscriber = client.subscribe(format!("{inbox}.*")).await?;
         let last_message = Instant::now();
+        let none_yet = async_nats::Message {
+            subject: Subject::from_static(""),
+            reply: None,
+            payload: Vec::new().into(),
+            headers: None,
+            status: None,
+            description: None,
+            length: 0,
+        };
         Ok(Self {
+            taken: Message { message: none_yet, context: context.clone() },
             context,
             consumer,
             inbox,
@@ -170,7 +182,8 @@ impl Puller {
         if message.status.is_some_and(|status| status != StatusCode::OK) {
             return;
         }
-        if !self.in_hand.take(&Message { message, context: self.context.clone() }) {
+        self.taken.message = message;
+        if !self.in_hand.take(&self.taken) {
             tracing::warn!("a message that no stream has delivered is ignored");
         }
         self.last_message = Instant::now();

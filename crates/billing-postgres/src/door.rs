@@ -151,9 +151,16 @@ impl Door {
 pub(crate) struct PooledConnection {
     connection: AsyncPgConnection,
     login: DatabaseCredentials,
+    /// Whether a transaction may be open that the connection itself knows nothing of: it is of no use to anybody else.
+    open: bool,
 }
 
 impl PooledConnection {
+    /// Says whether such a transaction is open from now on.
+    pub(crate) fn mark_open(&mut self, open: bool) {
+        self.open = open;
+    }
+
     /// The connection, for whoever keeps it.
     pub(crate) fn into_inner(self) -> AsyncPgConnection {
         self.connection
@@ -182,11 +189,11 @@ impl Manager for Door {
         // On the heap, for it is rare and large, and lies deep within what a worker awaits.
         let Opened { client, connection, login } = Box::pin(self.open()).await?;
         let connection = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
-        Ok(PooledConnection { connection, login })
+        Ok(PooledConnection { connection, login, open: false })
     }
 
     async fn recycle(&self, connection: &mut PooledConnection, _: &Metrics) -> RecycleResult<OpenError> {
-        if self.is_past(&connection.login) || connection.connection.is_broken() {
+        if self.is_past(&connection.login) || connection.open || connection.connection.is_broken() {
             return Err(RecycleError::message("the connection is of no more use"));
         }
         Ok(())

@@ -1,7 +1,8 @@
 //! What was received of the stream, and what is missing in it.
 //!
-//! Each batch notes the sequence numbers that it received, as rows of consecutive ones, in its own transaction. A sweep
-//! compares them with how far the stream has been dealt with, keeps what is missing, and removes what is done with.
+//! Each batch notes the sequence numbers that it received, in its own transaction: as rows of consecutive ones, or, where the
+//! stream gives its messages to several pods by turns, as one row with all of them. A sweep compares them with how far the
+//! stream has been dealt with, keeps what is missing, and removes what is done with.
 
 use billing_domain::ports::{PortError, StreamCheck, StreamFloor, StreamGap, StreamWatch};
 use billing_domain::usage::{Receipt, UsageBatch};
@@ -20,6 +21,15 @@ const TABLE: Table = Table("stream_gaps");
 /// an instant before it was made.
 const SKEW_MAX: SignedDuration = SignedDuration::from_secs(5);
 const LOCK_KEY: i64 = 0x6269_6c6c_0011;
+/// With more rows of consecutive numbers than this, a batch notes one row with all of them.
+const RANGES_MAX: usize = 64;
+const NOTE: &str = "INSERT INTO billing.received_ranges (first_sequence, last_sequence, published_from, published_until)
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::timestamptz[])";
+const NOTE_AS_ONE: &str = "INSERT INTO billing.received_ranges
+        (first_sequence, last_sequence, published_from, published_until, received)
+    SELECT min(first), max(last), min(published_from), max(published_until), range_agg(int8range(first, last, '[]'))
+    FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::timestamptz[])
+        AS range (first, last, published_from, published_until)";
 
 impl StreamWatch for Postgres {
     async fn check_stream(&self, floor: &StreamFloor, now: Timestamp) -> Result<Option<StreamCheck>, PortError> {
@@ -54,9 +64,8 @@ pub(crate) async fn note_received(session: &Session, batch: &UsageBatch<'_>) -> 
     let instants = |f: fn(&Range) -> Timestamp| ranges.iter().map(f).collect::<Vec<_>>();
     let (first, last) = (sequences(|range| range.first)?, sequences(|range| range.last)?);
     let (from, until) = (instants(|range| range.published_from), instants(|range| range.published_until));
-    let insert = "INSERT INTO billing.received_ranges (first_sequence, last_sequence, published_from, published_until)
-            SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::timestamptz[])";
-    session.execute(insert, &[&first, &last, &from, &until]).await?;
+    let note = if ranges.len() > RANGES_MAX { NOTE_AS_ONE } else { NOTE };
+    session.execute(note, &[&first, &last, &from, &until]).await?;
     Ok(())
 }
 
@@ -222,14 +231,17 @@ impl Span {
         Ok(diesel::sql_query(
             "WITH received AS (SELECT * FROM billing.received_ranges WHERE published_from >= $4 AND published_from < $5),
             missing AS (SELECT lower(gap) AS first, upper(gap) - 1 AS last FROM unnest(
-                int8multirange(int8range($2, $3, '(]')) - COALESCE((SELECT range_agg(int8range(first_sequence,
-                last_sequence, '[]')) FROM received), '{}'::int8multirange)) AS gap)
+                int8multirange(int8range($2, $3, '(]')) - COALESCE((SELECT range_agg(COALESCE(received.received,
+                int8multirange(int8range(first_sequence, last_sequence, '[]')))) FROM received), '{}'::int8multirange)) AS gap)
             INSERT INTO billing.stream_gaps
                 (stream_created_at, first_sequence, last_sequence, published_after, published_before, found_at)
             SELECT $1, first, last,
-                COALESCE((SELECT max(published_until) FROM received WHERE last_sequence < first),
+                -- Of a row around the gap only its first and last message are known.
+                COALESCE((SELECT max(CASE WHEN last_sequence < first THEN published_until ELSE published_from END)
+                        FROM received WHERE first_sequence < first),
                     (SELECT published_until FROM billing.stream_floors WHERE stream_created_at = $1)),
-                (SELECT min(published_from) FROM received WHERE first_sequence > last), $6
+                (SELECT min(CASE WHEN first_sequence > last THEN published_from ELSE published_until END)
+                    FROM received WHERE last_sequence > last), $6
             FROM missing ORDER BY first
             RETURNING stream_created_at, first_sequence, last_sequence, published_after, published_before, found_at",
         )

@@ -7,7 +7,7 @@ use billing_domain::ports::{PortError, Refusal};
 use billing_domain::{MoneyError, TenantId};
 use deadpool::managed::{Object, Pool};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel_async::{AnsiTransactionManager, AsyncPgConnection, TransactionManager as _};
+use diesel_async::{AnsiTransactionManager, AsyncPgConnection, SimpleAsyncConnection as _, TransactionManager as _};
 use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
 use tracing::field::Empty;
@@ -36,6 +36,8 @@ pub(crate) trait Transaction: Sync {
     const NAME: &'static str;
     /// Whether a standby will do.
     const READ_ONLY: bool = false;
+    /// Whether it only reads and sends [`begin_reading`] itself, in one flight with all its questions. Its end is not waited for.
+    const BEGINS_ITSELF: bool = false;
     /// A standby that has not answered by then is silent: it ends every statement before. Only reading may be given up so.
     const SILENCE_TIME_MAX: Duration = Duration::from_secs(25);
     /// What it finds out.
@@ -287,10 +289,7 @@ async fn attempt_in_session<T: SessionTransaction>(
     work: &T,
     attempt: u32,
 ) -> Result<T::Output, Failure> {
-    let session = sessions.get().await.map_err(|error| {
-        tracing::debug!(op = T::NAME, error = ?error, "no connection");
-        DieselError::DatabaseError(DatabaseErrorKind::UnableToSendCommand, Box::new(error.to_string()))
-    })?;
+    let session = sessions.get().await.map_err(|error| Failure::Unreachable(PortError::transient(T::NAME, error)))?;
     // Until it is known to be closed, the transaction is taken for open: also when this future is dropped.
     session.mark_open(true);
     let result = work.run(&session, attempt).await;
@@ -319,6 +318,9 @@ fn is_of_the_connection(error: &tokio_postgres::Error) -> bool {
 /// time, and to tell what it did.
 async fn attempt_once<T: Transaction>(pool: &Pool<Door>, work: &T) -> Result<T::Output, Failure> {
     let mut connection = checkout(pool, T::NAME).await.map_err(Failure::Unreachable)?;
+    if T::BEGINS_ITSELF {
+        return attempt_in_one_flight(connection, work).await;
+    }
     let begin = begin(T::READ_ONLY, work.reach());
     if let Err(error) = AnsiTransactionManager::begin_transaction_sql(&mut **connection, &begin).await {
         // Begun or not: nobody else shall find out.
@@ -338,6 +340,34 @@ async fn attempt_once<T: Transaction>(pool: &Pool<Door>, work: &T) -> Result<T::
         (Ok(output), Ok(())) => Ok(output),
         (_, Err(error)) => Err(error.into()),
     }
+}
+
+/// Until it is known to be closed, the transaction is taken for open: also when this future is dropped. What was read stands,
+/// however the transaction ends, so whoever asked need not wait for that.
+async fn attempt_in_one_flight<T: Transaction>(
+    mut connection: Object<Door>,
+    work: &T,
+) -> Result<T::Output, Failure> {
+    connection.mark_open(true);
+    let result = work.run(&mut connection).await;
+    if matches!(&result, Err(failure) if may_be_of_the_connection(failure)) {
+        drop(Object::take(connection));
+        return result;
+    }
+    let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    let ending = async move {
+        match connection.batch_execute(end).await {
+            Ok(()) => connection.mark_open(false),
+            Err(error) => tracing::debug!(op = T::NAME, %error, "a read could not be ended: its connection is closed"),
+        }
+    };
+    tokio::spawn(ending);
+    result
+}
+
+/// What a transaction sends first that begins itself.
+pub(crate) async fn begin_reading(mut connection: &AsyncPgConnection, reach: Option<Reach>) -> Result<(), Failure> {
+    Ok(connection.batch_execute(&begin(true, reach)).await?)
 }
 
 /// How a transaction begins, in one flight: row-level security is told who asks, for this transaction only, and who only

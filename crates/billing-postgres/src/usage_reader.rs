@@ -6,7 +6,7 @@ use billing_domain::{AccountId, TenantId};
 use diesel::QueryableByName;
 use diesel::sql_types::{Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use futures::future::try_join;
+use futures::future::try_join3;
 use uuid::Uuid;
 
 use crate::Postgres;
@@ -16,7 +16,7 @@ use crate::buckets::SumColumns;
 use crate::columns::{self, Table};
 use crate::margins::ReadMargins;
 use crate::prepared::Prepare as _;
-use crate::transaction::{Failure, Reach, Transaction};
+use crate::transaction::{Failure, Reach, Transaction, begin_reading};
 
 const TABLE: Table = Table("usage_buckets");
 
@@ -73,6 +73,7 @@ struct CellRow {
 impl Transaction for ReadUsage<'_> {
     const NAME: &'static str = "read_usage";
     const READ_ONLY: bool = true;
+    const BEGINS_ITSELF: bool = true;
     type Output = UsageAnswer;
 
     fn reach(&self) -> Option<Reach> {
@@ -80,9 +81,10 @@ impl Transaction for ReadUsage<'_> {
     }
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> Result<UsageAnswer, Failure> {
-        // Both in one flight: only of an account that is not there, usage is asked in vain.
+        // All in one flight and in this order: only of an account that is not there, usage is asked in vain.
         let connection = &*connection;
-        let (row, cells) = try_join(account(connection, self.0), cells(connection, self.0)).await?;
+        let begun = begin_reading(connection, self.reach());
+        let ((), row, cells) = try_join3(begun, account(connection, self.0), cells(connection, self.0)).await?;
         let account = match (row.tenant_id, &row.currency) {
             (Some(tenant), Some(currency)) => Some(AccountProfile {
                 tenant: TenantId(tenant),

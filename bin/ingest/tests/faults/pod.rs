@@ -127,6 +127,11 @@ impl RunningPod {
         self.assert_alive().await;
     }
 
+    /// What it says when it is asked whether it is ready.
+    pub(crate) async fn not_ready(&self) -> String {
+        get(self.health_port, "/health/ready").await.map(|(_, text)| text).unwrap_or_default()
+    }
+
     /// A dependency that is away is no reason to be restarted.
     pub(crate) async fn assert_alive(&self) {
         let live = get(self.health_port, "/health/live").await;

@@ -1,9 +1,9 @@
 //! Adding to the open buckets.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use billing_domain::usage::{BucketKey, BucketSums};
+use rustc_hash::FxHashMap;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
@@ -14,8 +14,11 @@ use crate::transaction::Failure;
 
 /// Buckets that a process remembers: about 10 MiB.
 const REMEMBERED_MAX: usize = 50_000;
-/// With more new buckets than that in a batch, all of it is written as if it were new.
+/// Known buckets and new ones are written by turns, in key order, each row of the one or the other by a statement. With more
+/// such rows than this, or than one for so many buckets, all of it is written as if it were new: that takes a bucket twice
+/// the time.
 const RUNS_MAX: usize = 16;
+const BUCKETS_A_RUN_MIN: usize = 32;
 
 /// Held by who adds to many known buckets until its transaction ends, which is soon. Large batches share so many buckets
 /// that they wait for each other in any case; who waits before the statement begins sees the sums as they are then, and need
@@ -50,7 +53,7 @@ const FIND_OPEN: &str = "SELECT f.place, found.id
 /// The open buckets that a process has seen: by key, their id. Kept from one transaction to the next, so never believed
 /// without a look at whether the bucket is still open.
 #[derive(Default)]
-pub(crate) struct BucketIds(Mutex<HashMap<BucketKey, i64>>);
+pub(crate) struct BucketIds(Mutex<FxHashMap<BucketKey, i64>>);
 
 impl BucketIds {
     fn of(&self, folded: &[(BucketKey, BucketSums)]) -> Vec<Option<i64>> {
@@ -78,14 +81,14 @@ pub(super) struct Additions<'a> {
 }
 
 impl<'a> Additions<'a> {
-    /// Looks up what is not remembered. Not again after a first attempt has failed: a run may seal one bucket after the other,
-    /// and what is upserted is open.
+    /// Looks up what is not remembered. Not after a bucket was found `sealed`: a run may seal one after the other, and what is
+    /// upserted is open.
     pub(super) async fn find(
         session: &Session,
         folded: &'a [(BucketKey, BucketSums)],
-        attempt: u32,
+        sealed: bool,
     ) -> Result<Self, Failure> {
-        if attempt > 1 {
+        if sealed {
             return Ok(Self { folded, ids: vec![None; folded.len()] });
         }
         let mut ids = session.buckets.of(folded);
@@ -130,7 +133,7 @@ impl<'a> Additions<'a> {
     /// Adds to buckets of which some are not known, in key order whatever is known of them; the id of each.
     pub(super) async fn add_any(&mut self, session: &Session) -> Result<Vec<i64>, Failure> {
         let runs = self.ids.chunk_by(|a, b| a.is_some() == b.is_some()).count();
-        if runs > RUNS_MAX {
+        if runs > RUNS_MAX.max(self.ids.len() / BUCKETS_A_RUN_MIN) {
             self.ids.fill(None);
         }
         let (mut ids, mut rest) = (Vec::with_capacity(self.ids.len()), self.folded);
@@ -145,17 +148,13 @@ impl<'a> Additions<'a> {
                 None => ids.extend(upsert(session, folded).await?),
             }
         }
-        // Remembered before the commit: should it fail, the next batch does not find them and begins without.
-        for ((key, _), (id, known)) in self.folded.iter().zip(ids.iter().zip(&self.ids)) {
-            if known.is_none() {
-                session.buckets.remember(key, *id);
-            }
-        }
+        // New ids are not remembered: before the commit nobody else finds them, and the next batch looks them up.
         Ok(ids)
     }
 }
 
 /// The sums as the columns of a statement.
+#[derive(Default)]
 struct Columns {
     messages: Vec<i64>,
     segments: Vec<i64>,
@@ -168,23 +167,19 @@ struct Columns {
 
 impl Columns {
     fn of(folded: &[(BucketKey, BucketSums)]) -> Result<Self, Failure> {
-        let numbers = |f: fn(&BucketSums) -> u64| {
-            let number = |count| i64::try_from(count).map_err(|_| Failure::Broken("a batch's sum beyond 2^63"));
-            folded.iter().map(|(_, sums)| number(f(sums))).collect::<Result<Vec<_>, _>>()
-        };
-        let amounts = |f: fn(&BucketSums) -> i128| {
-            let micros = |sum| i64::try_from(sum).map_err(|_| Failure::Broken("a batch's amount beyond 2^63"));
-            folded.iter().map(|(_, sums)| micros(f(sums))).collect::<Result<Vec<_>, _>>()
-        };
-        Ok(Self {
-            messages: numbers(|sums| sums.messages)?,
-            segments: numbers(|sums| sums.segments)?,
-            units: numbers(|sums| sums.units)?,
-            amounts: amounts(|sums| sums.amount.0)?,
-            costs: amounts(|sums| sums.cost.0)?,
-            uncosted: numbers(|sums| sums.uncosted)?,
-            foreign_costs: numbers(|sums| sums.foreign_cost)?,
-        })
+        let number = |count: u64| i64::try_from(count).map_err(|_| Failure::Broken("a batch's sum beyond 2^63"));
+        let micros = |sum: i128| i64::try_from(sum).map_err(|_| Failure::Broken("a batch's amount beyond 2^63"));
+        let mut columns = Self::default();
+        for (_, sums) in folded {
+            columns.messages.push(number(sums.messages)?);
+            columns.segments.push(number(sums.segments)?);
+            columns.units.push(number(sums.units)?);
+            columns.amounts.push(micros(sums.amount.0)?);
+            columns.costs.push(micros(sums.cost.0)?);
+            columns.uncosted.push(number(sums.uncosted)?);
+            columns.foreign_costs.push(number(sums.foreign_cost)?);
+        }
+        Ok(columns)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use billing_domain::Day;
+use billing_domain::{Day, Month};
 use billing_domain::usage::{Folded, RatedUsage, fold};
 use diesel::sql_types::{Date, Integer};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -32,38 +32,29 @@ pub(super) async fn write(
     session: &Session,
     events: &[&RatedUsage],
     partitions: &[String],
-    attempt: u32,
+    sealed: bool,
 ) -> Result<(), Failure> {
     if events.is_empty() {
         return Ok(());
     }
     let Folded { buckets: folded, places } = fold(events.iter().copied())?;
-    let mut additions = Additions::find(session, &folded, attempt).await?;
+    let mut additions = Additions::find(session, &folded, sealed).await?;
     let known = additions.ids();
     let ids = match &known {
         Some(known) => known.clone(),
         None => additions.add_any(session).await?,
     };
-    let names: Vec<String> = folded.iter().map(|(key, _)| partition(key.day)).collect();
-    let mut months: BTreeMap<&str, Vec<(&RatedUsage, i64)>> = BTreeMap::new();
-    let mut last: Option<(&str, Vec<(&RatedUsage, i64)>)> = None;
+    let mut months: BTreeMap<Month, Vec<(&RatedUsage, i64)>> = BTreeMap::new();
     for (usage, &place) in events.iter().zip(&places) {
-        let name = names[place].as_str();
-        match &mut last {
-            Some((month, chosen)) if *month == name => chosen.push((usage, ids[place])),
-            _ => {
-                let mut chosen = months.remove(name).unwrap_or_else(|| Vec::with_capacity(events.len()));
-                chosen.push((usage, ids[place]));
-                months.extend(last.replace((name, chosen)));
-            }
-        }
+        let chosen = months.entry(folded[place].0.day.month()).or_insert_with(|| Vec::with_capacity(events.len()));
+        chosen.push((usage, ids[place]));
     }
-    months.extend(last);
-    for (name, mut chosen) in months {
+    for (month, mut chosen) in months {
+        let name = partition(month);
         // Entries of one bucket are neighbours in its index: with many buckets that halves what an entry costs.
         chosen.sort_unstable_by_key(|(_, bucket)| *bucket);
-        if partitions.iter().any(|partition| partition == name) {
-            copy(session, name, &chosen).await?;
+        if partitions.contains(&name) {
+            copy(session, &name, &chosen).await?;
         } else {
             insert(session, &chosen).await?;
         }
@@ -74,10 +65,9 @@ pub(super) async fn write(
     }
 }
 
-/// The name of a day's partition, as `billing.make_event_partitions` gives it.
-fn partition(day: Day) -> String {
-    let month = day.month().to_string();
-    format!("billing_events_{}", month.replace('-', ""))
+/// The name of a month's partition, as `billing.make_event_partitions` gives it.
+fn partition(month: Month) -> String {
+    format!("billing_events_{}", month.to_string().replace('-', ""))
 }
 
 async fn copy(session: &Session, partition: &str, events: &[(&RatedUsage, i64)]) -> Result<(), Failure> {

@@ -28,7 +28,7 @@ pub(crate) use versions::{Book, bump, hold_exclusive, hold_unchanged};
 
 impl UsageLedger for Postgres {
     async fn record(&self, batch: &UsageBatch<'_>) -> Result<RecordOutcome, PortError> {
-        Ok(self.write_in_session(&record::RecordBatch(batch)).await?)
+        Ok(self.write_in_session(&record::RecordBatch::new(batch)).await?)
     }
 
     async fn waiting_groups(&self, after: Option<&str>, limit: u32) -> Result<Vec<UnratedGroup>, PortError> {

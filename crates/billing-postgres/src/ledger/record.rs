@@ -1,5 +1,7 @@
 //! Recording a batch: the transaction of the hot path.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use billing_domain::ports::{RecordOutcome, Recorded};
 use billing_domain::usage::{ClaimVerdict, QuarantineReason, QuarantinedMessage, RatedUsage, UnratedUsage, UsageBatch};
 use tokio_postgres::types::ToSql;
@@ -16,7 +18,17 @@ use super::{events, versions, waiting};
 /// and again wait for each other from this attempt on.
 const CAREFUL_FROM: u32 = 3;
 
-pub(super) struct RecordBatch<'a>(pub(super) &'a UsageBatch<'a>);
+pub(super) struct RecordBatch<'a> {
+    batch: &'a UsageBatch<'a>,
+    /// Whether an attempt has found one of its buckets sealed.
+    sealed: AtomicBool,
+}
+
+impl<'a> RecordBatch<'a> {
+    pub(super) fn new(batch: &'a UsageBatch<'a>) -> Self {
+        Self { batch, sealed: AtomicBool::new(false) }
+    }
+}
 
 /// A claimant and what is behind it.
 enum Claimed<'a> {
@@ -40,7 +52,7 @@ impl SessionTransaction for RecordBatch<'_> {
     type Output = RecordOutcome;
 
     async fn run(&self, session: &Session, attempt: u32) -> Result<Verdict<RecordOutcome>, Failure> {
-        let batch = self.0;
+        let batch = self.batch;
         let (claimed, all) = claimants(batch);
         let claimants = Claimants::new(&all);
         let ids = claimants.ids();
@@ -59,7 +71,10 @@ impl SessionTransaction for RecordBatch<'_> {
         waiting::set_aside(session, &sorted.unrated).await?;
         note_received(session, batch).await?;
         // Last: others wait for the buckets from here to the end.
-        events::write(session, &sorted.rated, &state.partitions, attempt).await?;
+        let sealed = self.sealed.load(Ordering::Relaxed);
+        let written = events::write(session, &sorted.rated, &state.partitions, sealed).await;
+        self.sealed.fetch_or(matches!(written, Err(Failure::Contested(_))), Ordering::Relaxed);
+        written?;
         Ok(Verdict::Commit(RecordOutcome::Recorded(count(&sorted, batch.quarantined.len()))))
     }
 }

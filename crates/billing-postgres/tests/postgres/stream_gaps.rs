@@ -2,6 +2,7 @@
 
 use crate::support::{TestDatabase, account, now, receipt, usage};
 use billing_domain::ports::{StreamCheck, StreamFloor, StreamWatch};
+use billing_domain::usage::Receipt;
 
 const FIRST_STREAM: &str = "2026-11-01T00:00:00Z";
 const SECOND_STREAM: &str = "2026-11-10T00:00:00Z";
@@ -114,6 +115,30 @@ async fn each_batch_notes_what_it_received_whatever_became_of_it() {
             db.owner.query(noted, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
         assert_eq!(noted, sequences);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_that_are_served_by_turns_note_a_row_each_and_a_hole_in_it_is_found() {
+    let db = TestDatabase::create().await;
+    db.add_price("STARTER", "*", "0.01").await;
+    let at = |sequence: u64| (FIRST_STREAM.parse::<jiff::Timestamp>().unwrap()) + jiff::SignedDuration::from_secs(sequence.cast_signed());
+    let batch = |first: u64| {
+        let sequences = (first..=200).step_by(2).filter(|sequence| *sequence != 101);
+        let one = |sequence| {
+            (Receipt { sequence, published_at: at(sequence) }, usage(account(1), FIRST_STREAM).1)
+        };
+        sequences.map(one).collect::<Vec<_>>()
+    };
+    db.record(&batch(1)).await;
+    db.record(&batch(2)).await;
+    assert_eq!(db.number("SELECT count(*) FROM billing.received_ranges").await, 2, "a row for each batch");
+    // Nothing of the stream had been dealt with before.
+    db.owner
+        .execute("INSERT INTO billing.stream_floors VALUES ($1::text::timestamptz, 0, 0, NULL, false)", &[&FIRST_STREAM])
+        .await
+        .unwrap();
+    assert_eq!(shown(&check(&db, FIRST_STREAM, 200, 200).await), "101-101 2/199 of 1");
+    assert_eq!(db.number("SELECT count(*) FROM billing.received_ranges").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::meter::{self, Reading};
+use super::service::Service;
 use super::stage::Stage;
 use super::traffic::Traffic;
 use super::verify::verify;
@@ -64,25 +65,21 @@ pub(crate) async fn drain_more(
             eprintln!("    published {done} of {count}");
         }
     };
-    if warm > 0 {
-        stage.stream.publish(traffic, warm, |_| {}).await?;
-        let service = stage.start().await?;
-        stage.stream.release().await?;
-        service.wait_for(warm, limit(warm), |_| {}).await?;
-        service.stop().await?;
-        stage.stream.reset().await?;
-    }
+    let warmed = if warm > 0 { Some(self::warm(stage, traffic, warm).await?) } else { None };
     stage.stream.publish(traffic, count, tell).await?;
     if after_checkpoint == AfterCheckpoint::Yes {
         stage.settle().await?;
     }
-    let service = stage.start().await?;
+    let service = match warmed {
+        Some(service) => service,
+        None => stage.start().await?,
+    };
     let servers = &stage.info.pids;
     let sizes = sizes(stage).await?;
     let before = meter::read(servers, Some(service.pid), &stage.database).await?;
     let began = Instant::now();
     stage.stream.release().await?;
-    service.wait_for(count, limit(count), |_| {}).await?;
+    service.wait_for(warm + count, limit(count), |_| {}).await?;
     let took = began.elapsed();
     let used = meter::read(servers, Some(service.pid), &stage.database).await?.since(before);
     let (ready_after, peak_kib) = (service.ready_after, service.peak_kib()?);
@@ -90,6 +87,16 @@ pub(crate) async fn drain_more(
     let mut stored = self::sizes(stage).await?;
     stored.iter_mut().zip(sizes).for_each(|(now, then)| *now = now.saturating_sub(then));
     Ok(Drained { messages: count, took, used, ready_after, peak_kib, stored })
+}
+
+/// Starts the service and lets it record so many messages; then it waits before a stream that is held back again.
+async fn warm(stage: &Stage, traffic: &mut Traffic, count: u64) -> Result<Service> {
+    stage.stream.publish(traffic, count, |_| {}).await?;
+    let service = stage.start().await?;
+    stage.stream.release().await?;
+    service.wait_for(count, limit(count), |_| {}).await?;
+    stage.stream.hold_back().await?;
+    Ok(service)
 }
 
 /// Drains and verifies: a fast wrong run fails.

@@ -51,6 +51,13 @@ impl Stream {
         Ok(())
     }
 
+    /// Lets the consumer deliver nothing more.
+    pub(crate) async fn hold_back(&self) -> Result<()> {
+        let paused = self.stream().await?.pause_consumer(CONSUMER, in_an_hour()?).await;
+        paused.context("cannot hold the consumer back")?;
+        Ok(())
+    }
+
     /// Lets the consumer deliver.
     pub(crate) async fn release(&self) -> Result<()> {
         self.stream().await?.resume_consumer(CONSUMER).await.context("cannot release the consumer")?;

@@ -93,12 +93,20 @@ impl Traffic {
         publication
     }
 
+    /// The first messages go round: one for each account and operator.
+    fn first_round(&self) -> Option<(u32, usize)> {
+        let place = self.number.checked_sub(1)?;
+        let (index, operator) = (place % u64::from(self.accounts), place / u64::from(self.accounts));
+        Some((u32::try_from(index).ok()?, usize::try_from(operator).ok().filter(|at| *at < OPERATORS.len())?))
+    }
+
     fn make(&mut self, charged_at: Timestamp) -> Publication {
+        let first = self.first_round();
         let random = &mut self.random;
         let message = Builder::from_random_bytes(random.random()).into_uuid();
-        let index = random.random_range(0..self.accounts);
+        let anybody = (random.random_range(0..self.accounts), random.random_range(0..OPERATORS.len()));
+        let (index, operator) = first.unwrap_or(anybody);
         let (account, tenant) = (id_of(b'a', index), id_of(b't', index / 10));
-        let operator = random.random_range(0..OPERATORS.len());
         let segments = i64::from(random.random_range(1..=4_u8)).min(3);
         let status = STATUSES[random.random_range(0..STATUSES.len())];
         let (tier, price) = TIERS[usize::try_from(index).unwrap_or_default() % TIERS.len()];
