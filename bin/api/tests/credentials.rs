@@ -18,7 +18,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use serde_json::json;
+use service::issued::invoices;
 use service::{Service, s3_variable};
 use support::{TestDatabase, account, tenant, usage};
 use uuid::Uuid;
@@ -128,6 +130,42 @@ async fn three_rotations_under_load_fail_no_request() {
     assert!(cluster.reviews() >= 2, "the pod has never logged in again");
     Arc::into_inner(service).unwrap().stop();
     until("no user is left", async || users(&db, &role).await.is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_the_store_that_are_written_anew_are_taken_up() {
+    let (db, [august, ..]) = invoices().await;
+    let (bao, cluster) = (Bao::start().await, Kubernetes::start().await);
+    bao.connect_database(&superuser(), database_name(&db)).await;
+    let role = bao.add_role("billing_api", Terms { ttl: "1h", max_ttl: "1h" }).await;
+    bao.trust(&cluster, Terms { ttl: "1h", max_ttl: "1h" }).await;
+    store_keys(&bao).await;
+    let service = Service::start_with(&db, &borrowed(&variables(&bao, &role))).await;
+    let (token, path) = (service.customer(account(1), tenant(1)), format!("/v1/billing/invoices/{august}/download"));
+    let signed_by = async |key: &str| {
+        let (status, address) = service.get(&token, &path).await;
+        assert_eq!(status, 200, "{address}");
+        address["url"].as_str().unwrap().contains(key)
+    };
+    let document = async || {
+        let ask = service.request(Method::GET, &token, &path).header("Accept", "application/pdf");
+        ask.send().await.unwrap().status().as_u16()
+    };
+    assert!(signed_by(&s3_variable("ACCESS_KEY")).await);
+    assert_eq!(document().await, 200);
+    bao.store("s3", &json!({"access_key": "AKOTHER", "secret_key": "canary-of-the-other-store"})).await;
+    // Vault tells nobody: it is asked again after half a minute, or when the store refuses the keys.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !signed_by("AKOTHER").await {
+        assert!(Instant::now() < deadline, "the old keys sign a minute later: {}", service.log());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(document().await, 503, "the store does not know them");
+    store_keys(&bao).await;
+    until("the good keys sign again", async || signed_by(&s3_variable("ACCESS_KEY")).await).await;
+    assert_eq!(document().await, 200);
+    service.stop();
+    bao.revoke(&role).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -70,7 +70,9 @@ impl Stage {
         let ended = Program::new(env!("CARGO_BIN_EXE_api"), arguments, variables).until(said, WITHIN);
         assert!(ended.said.contains(sentence), "{changes:?}: {sentence:?} is not in {}", ended.said);
         assert_eq!(ended.code, code, "{changes:?}: {}", ended.said);
-        assert!(!ended.said.contains(CANARY), "{changes:?}: a secret is shown: {}", ended.said);
+        for secret in [CANARY, PASSWORD] {
+            assert!(!ended.said.contains(secret), "{changes:?}: a secret is shown: {}", ended.said);
+        }
     }
 
     fn file(&self, name: &str, text: &str) -> String {
@@ -161,4 +163,13 @@ async fn what_may_come_is_waited_for() {
     ] {
         stage.check(&[], &[changes], sentence, None);
     }
+}
+
+/// A user whose time is over is refused like one with a wrong password, and a newer one may come.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_whose_time_is_over_is_told() {
+    let stage = Stage::new().await;
+    let user = stage.db.expired_login("billing_api").await;
+    let change = ("BILLING_SECRET_DATABASE_API_USERNAME", user.as_str());
+    stage.check(&[], &[change], "the database server refuses the login", None);
 }

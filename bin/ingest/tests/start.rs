@@ -53,7 +53,9 @@ impl Stage {
         let ended = Program::new(env!("CARGO_BIN_EXE_ingest"), arguments, variables).until(said, WITHIN);
         assert!(ended.said.contains(sentence), "{changes:?}: {sentence:?} is not in {}", ended.said);
         assert_eq!(ended.code, code, "{changes:?}: {}", ended.said);
-        assert!(!ended.said.contains(CANARY), "{changes:?}: a secret is shown: {}", ended.said);
+        for secret in [CANARY, PASSWORD] {
+            assert!(!ended.said.contains(secret), "{changes:?}: a secret is shown: {}", ended.said);
+        }
     }
 }
 
@@ -106,4 +108,13 @@ async fn what_may_come_is_waited_for() {
     ] {
         stage.check(&[], &[change], sentence, None);
     }
+}
+
+/// A user whose time is over is refused like one with a wrong password, and a newer one may come.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_whose_time_is_over_is_told() {
+    let stage = Stage::new().await;
+    let user = stage.db.expired_login("billing_worker").await;
+    let change = ("BILLING_SECRET_DATABASE_WORKER_USERNAME", user.as_str());
+    stage.check(&[], &[change], "the database server refuses the login", None);
 }

@@ -53,7 +53,9 @@ impl Stage {
         let ended = Program::new(env!("CARGO_BIN_EXE_invoice-cron"), arguments, variables).until(said, WITHIN);
         assert!(ended.said.contains(sentence), "{changes:?}: {sentence:?} is not in {}", ended.said);
         assert_eq!(ended.code, code, "{changes:?}: {}", ended.said);
-        assert!(!ended.said.contains(CANARY), "{changes:?}: a secret is shown: {}", ended.said);
+        for secret in [CANARY, PASSWORD] {
+            assert!(!ended.said.contains(secret), "{changes:?}: a secret is shown: {}", ended.said);
+        }
     }
 }
 
@@ -79,4 +81,40 @@ async fn a_run_that_cannot_be_made_says_why() {
     }
     stage.check(&["--allow-lag"], &[(password, &format!("{PASSWORD}\n"))], "", Some(0));
     stage.check(&["--allow-lag"], &[("BILLING_S3_BUCKET", "of-nobody")], "the bucket does not exist", Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_whose_time_is_over_is_told() {
+    let stage = Stage::new().await;
+    let user = stage.db.expired_login("billing_worker").await;
+    let change = ("BILLING_SECRET_DATABASE_WORKER_USERNAME", user.as_str());
+    stage.check(&["--allow-lag"], &[change], "the database server refuses the login", Some(1));
+}
+
+/// What lies in the folder where a sidecar renders the secrets, and what the run says of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_secrets_that_are_missing_or_not_whole() {
+    let stage = Stage::new().await;
+    let folder = std::env::temp_dir().join(format!("billing-start-{}", uuid::Uuid::new_v4().simple()));
+    std::fs::create_dir(&folder).unwrap();
+    let files = [("BILLING_CREDENTIALS", "files"), ("BILLING_CREDENTIALS_DIR", folder.to_str().unwrap())];
+    let s3 = [("access_key", "S3_ACCESS_KEY"), ("secret_key", "S3_SECRET_KEY")]
+        .map(|(field, name)| format!("{field:?}: {:?}", stage.variables[&*format!("BILLING_SECRET_{name}")]));
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    write("s3.json", &format!("{{{}}}", s3.join(", ")));
+    let login = |password: &str| format!("{{\"username\": \"billing_test_worker\", \"password\": {password:?}}}");
+    let half = login(CANARY);
+    for (file, sentence, code) in [
+        (None, "no secret database-worker in", 1),
+        (Some(&half[..half.len() - 2]), "database-worker.json is not a JSON object of texts", 1),
+        (Some("{\"username\": \"billing_test_worker\"}"), "the secret database-worker has no field password", 1),
+        (Some(&login("<no value>")), "the secret database-worker cannot be used: is `<no value>`", 1),
+        (Some(&login(PASSWORD)), "", 0),
+    ] {
+        if let Some(file) = file {
+            write("database-worker.json", file);
+        }
+        stage.check(&["--allow-lag"], &files, sentence, Some(code));
+    }
+    std::fs::remove_dir_all(folder).unwrap();
 }

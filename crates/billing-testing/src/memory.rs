@@ -27,6 +27,9 @@ use crate::quarantine::Held;
 #[derive(Clone, Debug, Default)]
 pub struct Memory(Arc<Mutex<State>>);
 
+/// The words of a server: an answer that shows them shows too much.
+const CAUSE: &str = "SELECT secret FROM billing.prices at 10.0.0.1:5432";
+
 /// A read that was noted in the audit log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NotedRead {
@@ -79,6 +82,7 @@ pub(crate) struct State {
     pub(crate) rated_until: Option<Day>,
     pub(crate) flaw: Option<Flaw>,
     failing: Option<bool>,
+    is_log_failing: bool,
 }
 
 /// What a fake does wrong, so that the contracts can show that they notice.
@@ -269,6 +273,11 @@ impl Memory {
         self.remembered().failing = retryable;
     }
 
+    /// From now on no read can be noted in the audit log, and all else goes on.
+    pub fn fail_to_note(&self) {
+        self.remembered().is_log_failing = true;
+    }
+
     /// The reads that were noted, oldest first.
     #[must_use]
     pub fn noted_reads(&self) -> Vec<NotedRead> {
@@ -278,8 +287,6 @@ impl Memory {
     /// What is remembered, unless the store is to fail.
     pub(crate) fn open(&self, operation: &'static str) -> Result<MutexGuard<'_, State>, PortError> {
         let state = self.remembered();
-        // The words of a server: an answer that shows them shows too much.
-        const CAUSE: &str = "SELECT secret FROM billing.prices at 10.0.0.1:5432";
         match state.failing {
             None => Ok(state),
             Some(true) => Err(PortError::transient(operation, CAUSE)),
@@ -301,6 +308,15 @@ impl Memory {
 }
 
 impl State {
+    /// Notes a read in the audit log, unless that is to fail.
+    pub(crate) fn note(&mut self, read: NotedRead) -> Result<(), PortError> {
+        if self.is_log_failing {
+            return Err(PortError::transient("note_read", CAUSE));
+        }
+        self.noted.push(read);
+        Ok(())
+    }
+
     pub(crate) fn has(&self, flaw: Flaw) -> bool {
         self.flaw == Some(flaw)
     }

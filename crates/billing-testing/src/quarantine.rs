@@ -28,7 +28,7 @@ impl QuarantineAdmin for Memory {
         action: &AdminAction,
     ) -> Result<HeldPage, PortError> {
         let mut state = self.open("list_quarantined")?;
-        state.note(filter.account, "quarantined messages", action);
+        state.note_held(filter.account, "quarantined messages", action)?;
         let wanted = state.held.iter().map(|held| &held.message).filter(|message| is_wanted(message, filter));
         let mut rows: Vec<HeldMessage> =
             wanted.filter(|message| after.is_none_or(|after| after < message.id)).cloned().collect();
@@ -47,7 +47,7 @@ impl QuarantineAdmin for Memory {
         let mut state = self.open("show_quarantined")?;
         let found = state.details(id);
         if found.is_some() {
-            state.note(None, "quarantined message", action);
+            state.note_held(None, "quarantined message", action)?;
         }
         Ok(found)
     }
@@ -169,8 +169,13 @@ impl State {
         self.held.push(Held { message, raw: raw.to_vec() });
     }
 
-    fn note(&mut self, account: Option<billing_domain::AccountId>, what: &'static str, action: &AdminAction) {
-        self.noted.push(NotedRead { account, what, action: action.clone() });
+    fn note_held(
+        &mut self,
+        account: Option<billing_domain::AccountId>,
+        what: &'static str,
+        action: &AdminAction,
+    ) -> Result<(), PortError> {
+        self.note(NotedRead { account, what, action: action.clone() })
     }
 
     fn held(&self, id: i64) -> Option<&Held> {

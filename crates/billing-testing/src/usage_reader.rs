@@ -61,8 +61,7 @@ impl UsageReader for Memory {
         what: &'static str,
         action: &AdminAction,
     ) -> Result<(), PortError> {
-        self.open("note_read")?.noted.push(NotedRead { account, what, action: action.clone() });
-        Ok(())
+        self.open("note_read")?.note(NotedRead { account, what, action: action.clone() })
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::bodies::{self, post, with};
+use super::edges::is_problem;
 use super::samples::{Ids, sample};
 use super::world::{ACCOUNT, Ask, Reply, TENANT, World};
 use super::{corrections, invoices, proofs, quarantine, usage};
@@ -67,5 +68,32 @@ async fn every_sample_is_answered_with_success() {
         let furnished = Furnished::new().await;
         let reply = furnished.world.send(&furnished.ask(&route).staff()).await;
         assert!((200..300).contains(&reply.status), "{} {}: {}", route.method, route.path, reply.text);
+    }
+}
+
+#[actix_web::test]
+async fn what_cannot_be_noted_is_not_shown() {
+    // Staff without an account of their own: whatever they read is another's.
+    let scope = "billing:read billing:admin";
+    let claims = json!({"account_id": null, "scope": scope, "roles": ["platform.billing_admin"]});
+    let Furnished { world, ids } = Furnished::new().await;
+    let mut noted = Vec::new();
+    for route in guarded().into_iter().filter(|route| route.method == "GET") {
+        let before = world.memory.noted_reads().len();
+        let ask = Ask::sample(&sample("GET", route.path, &ids), "GET").claims(&claims);
+        assert_eq!(world.send(&ask).await.status, 200, "{}", route.path);
+        let is_noted = world.memory.noted_reads().len() == before + 1;
+        assert!(is_noted || !route.path.starts_with("/v1/billing/"), "{} is not noted", route.path);
+        noted.extend(is_noted.then_some((route.path, ask)));
+    }
+    assert!(noted.len() >= 13, "{}", noted.len());
+    world.memory.fail_to_note();
+    for (path, ask) in noted {
+        for media in ["application/json", "text/csv", "application/pdf"] {
+            let reply = world.send(&ask.clone().header("Accept", media)).await;
+            assert!(reply.status == 503 && is_problem(&reply), "{path} {media}: {} {}", reply.status, reply.text);
+            let told: Vec<_> = reply.body.as_object().unwrap().keys().map(String::as_str).collect();
+            assert_eq!(told, ["detail", "instance", "status", "title", "type"], "{path}");
+        }
     }
 }

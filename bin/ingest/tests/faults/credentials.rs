@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::pod::{Pod, RunningPod};
 use crate::process::{until, variable};
 use crate::stage::{Plan, Stage};
+use crate::support::PASSWORD;
 use crate::vault::{Bao, Kubernetes, ROOT, Terms};
 
 /// So short that it can be renewed once, and then never again.
@@ -73,7 +74,7 @@ impl Vaulted {
     }
 }
 
-/// What a pod reads its secrets from, and its file.
+/// What a pod reads its secrets from, and the file of its login to the database.
 fn folder_of_secrets(stage: &Stage) -> (PathBuf, Pod) {
     let folder = stage.folder.path().join("secrets");
     fs::create_dir(&folder).unwrap();
@@ -202,6 +203,38 @@ async fn a_password_that_changes_and_a_file_that_is_not_whole() {
     stage.prove().await;
     pod.stop().await;
     stage.db.owner.batch_execute(&format!("DROP ROLE {user}")).await.unwrap();
+}
+
+/// On servers that encrypt, as users are signed for there.
+#[tokio::test(flavor = "multi_thread")]
+async fn users_of_nats_that_are_taken_back() {
+    let stage = Stage::new(Plan { encrypted: true, ..Plan::default() }).await;
+    let encryption = stage.encryption.clone().unwrap();
+    let (file, pod) = folder_of_secrets(&stage);
+    replace(&file, &json!({"username": "billing_test_worker", "password": PASSWORD}).to_string());
+    let creds = file.with_file_name("nats.json");
+    let mut user = encryption.nats.user();
+    replace(&creds, &json!({"creds": user.credentials}).to_string());
+    let port = stage.postgres.as_ref().unwrap().port;
+    let database = format!("postgres://localhost:{port}/{}?sslmode=require", stage.database_name());
+    let pod = pod.with("BILLING_DATABASE_URL", database);
+    let pod = pod.with("BILLING_TLS_CA_FILE", encryption.authority_file.display().to_string()).ready(&stage).await;
+    let load = stage.publisher.load();
+    for _ in 0..3 {
+        let before = stage.count("billing_events").await;
+        until("usage is recorded", 30, async || stage.count("billing_events").await > before + 300).await;
+        let next = encryption.nats.user();
+        replace(&creds, &json!({"creds": next.credentials}).to_string());
+        encryption.nats.revoke(&user);
+        stage.nats.reload();
+        until("the old user is refused", 20, async || !stage.nats.lets_in(&user.credentials).await).await;
+        user = next;
+    }
+    let before = stage.count("billing_events").await;
+    until("the last user records", 30, async || stage.count("billing_events").await > before + 300).await;
+    load.stop().await;
+    stage.prove().await;
+    pod.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

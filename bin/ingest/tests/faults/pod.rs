@@ -140,10 +140,16 @@ impl RunningPod {
 
     /// One number of `/metrics`, by the series' whole name; `None` when nobody answers.
     pub(crate) async fn metric(&self, series: &str) -> Option<u64> {
-        let (_, text) = get(self.metrics_port, "/metrics").await?;
-        std::fs::write(&self.metrics_page, &text).unwrap();
+        let text = self.metrics().await?;
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
         line.trim().parse().ok()
+    }
+
+    /// The page, which is kept for the search for secrets.
+    async fn metrics(&self) -> Option<String> {
+        let (_, text) = get(self.metrics_port, "/metrics").await?;
+        std::fs::write(&self.metrics_page, &text).unwrap();
+        Some(text)
     }
 
     /// Whether a line of its log has all of these words.
@@ -167,6 +173,7 @@ impl RunningPod {
 
     /// Asks it to stop, and expects it to do so in time and in order.
     pub(crate) async fn stop(mut self) {
+        assert!(self.metrics().await.is_some(), "nobody can measure it");
         self.process.signal(Signal::TERM);
         let status = self.process.end_within(20).await;
         assert_eq!(status.code(), Some(0), "{status}");

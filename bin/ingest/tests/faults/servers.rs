@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use async_nats::jetstream::{self, Context};
+use rustix::process::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::encrypted::Encryption;
@@ -46,6 +47,22 @@ impl NatsServers {
         let mut command = Command::new(variable("BILLING_TEST_NATS_SERVER"));
         command.arg("-c").arg(&file);
         self.nodes[node] = Some(Process::start(command, &self.folder.join(format!("{name}.log"))));
+    }
+
+    /// Has every node read its configuration again.
+    pub(crate) fn reload(&self) {
+        for (node, process) in self.nodes.iter().enumerate() {
+            let name = format!("nats-{node}");
+            fs::write(self.folder.join(format!("{name}.conf")), self.config(node, &name)).unwrap();
+            process.as_ref().expect("it runs").signal(Signal::HUP);
+        }
+    }
+
+    /// Whether who has the credentials is let in.
+    pub(crate) async fn lets_in(&self, credentials: &str) -> bool {
+        let encryption = self.encryption.as_ref().unwrap();
+        let options = async_nats::ConnectOptions::with_credentials(credentials).unwrap();
+        options.tls_client_config(encryption.authority.client()).connect(self.urls()).await.is_ok()
     }
 
     pub(crate) fn kill_node(&mut self, node: usize) {

@@ -18,6 +18,7 @@ mod liar;
 
 mod crowd;
 mod lies;
+mod logins;
 mod months;
 mod traces;
 
