@@ -3,8 +3,8 @@
 #
 # The toolchain of rust-toolchain.toml, on the Debian of BASE, so that the programs find the C library that they were linked to.
 ARG RUST=rust:1.95.0-bookworm
-# Distroless with libc and libgcc: no shell, no package manager; CA certificates; a user `nonroot` (65532).
-ARG BASE=distroless/cc-debian12:nonroot
+# Distroless with libc: no shell, no package manager; CA certificates; a user `nonroot` (65532).
+ARG BASE=distroless/base-nossl-debian12:nonroot
 
 FROM ${RUST} AS build
 WORKDIR /src
@@ -39,7 +39,8 @@ COPY crates crates
 COPY migrations migrations
 RUN find bin crates -name '*.rs' -exec touch {} + \
     && cargo build --locked --release --bin billing-service \
-    && mkdir /programs \
+    && mkdir -p /programs /libraries/$(uname -m)-linux-gnu \
+    && cp /lib/$(uname -m)-linux-gnu/libgcc_s.so.1 /libraries/$(uname -m)-linux-gnu/ \
     && strip -o /programs/billing-service target/release/billing-service \
     && for program in api ingest invoice-cron; do ln -s billing-service /programs/$program; done
 
@@ -58,6 +59,8 @@ LABEL org.opencontainers.image.title="billing-service" \
 # What the programs are made of, in CycloneDX; `cargo xtask image --sbom` writes it.
 COPY target/image/sbom.cdx.json /usr/local/share/billing-service/sbom.cdx.json
 COPY --from=build /programs/ /usr/local/bin/
+# All that the programs need besides libc: 0.1 MB, where the base that has it brings 9 MB with it.
+COPY --from=build /libraries/ /usr/lib/
 # By number, so that Kubernetes can see that it is not root. Nothing is written: the root may be read-only.
 USER 65532:65532
 WORKDIR /

@@ -80,6 +80,7 @@ fn of_text(dockerfile: &str, ignored: &str, manifests: &[String], toolchain: &st
     expect(all.get(last).is_some_and(|it| it.rest == "${BASE}"), "the last stage is not FROM ${BASE}".to_owned());
     for (name, rest) in [
         ("COPY", "--from=build /programs/ /usr/local/bin/"),
+        ("COPY", "--from=build /libraries/ /usr/lib/"),
         ("USER", &format!("{USER}:{USER}")),
         ("EXPOSE", "3020 9464"),
         ("CMD", "[\"api\"]"),

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-/// What distroless `cc` has of Debian 12, and these programs may need.
+/// What distroless `base-nossl` has of Debian 12, with the library that the Dockerfile copies beside it.
 const LIBRARIES: [&str; 4] = ["ld-linux-x86-64.so.2", "libc.so.6", "libgcc_s.so.1", "libm.so.6"];
 /// Of Debian 12.
 const GLIBC_MAX: (u32, u32) = (2, 36);

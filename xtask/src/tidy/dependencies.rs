@@ -7,6 +7,9 @@ use crate::tree::Package;
 const DOMAIN: &str = "billing-domain";
 const RUNTIME: &str = "billing-runtime";
 const TESTING: &str = "billing-testing";
+/// The three programs in one file.
+const IMAGE: &str = "billing-service";
+const PROGRAMS: [&str; 3] = ["api", "ingest", "invoice-cron"];
 
 /// Types for values: errors, a calendar, identifiers, currencies; and the hash of the price book.
 const OUTSIDE_OF_DOMAIN: [&str; 5] = ["iso_currency", "jiff", "rustc-hash", "thiserror", "uuid"];
@@ -32,7 +35,10 @@ fn names(line: &str, dependency: &str) -> bool {
 }
 
 fn refusal(package: &str, dependency: &str, ours: bool, in_tests: bool) -> Option<&'static str> {
-    let adapter = package.starts_with("billing-") && ![DOMAIN, RUNTIME, TESTING].contains(&package);
+    let adapter = package.starts_with("billing-") && ![DOMAIN, RUNTIME, TESTING, IMAGE].contains(&package);
+    if package == IMAGE && !PROGRAMS.contains(&dependency) {
+        return Some("it chooses a program; what it does belongs to the program");
+    }
     if !in_tests && dependency == TESTING {
         return Some("put it under [dev-dependencies]");
     }
@@ -85,6 +91,8 @@ mod tests {
         check("billing-runtime", "billing-postgres", None, false);
         check("billing-testing", "billing-domain", None, true);
         check("billing-testing", "billing-postgres", None, false);
+        check("billing-service", "api", None, true);
+        check("billing-service", "billing-postgres", None, false);
         check("api", "billing-postgres", None, true);
         check("api", "billing-testing", None, false);
         check("api", "billing-testing", dev, true);

@@ -45,7 +45,7 @@ pub(super) fn put_rated(world: &World, price: Uuid, number: u128, at: &str) -> U
     message
 }
 
-fn correction(price: &str) -> Value {
+pub(super) fn correction(price: &str) -> Value {
     json!({"pricingTableId": price, "effectiveFrom": "2026-09-01", "effectiveTo": "2026-10-10", "unitPrice": "0.01",
         "reason": "typed wrongly"})
 }

@@ -132,6 +132,15 @@ impl TestDatabase {
         Postgres::connect(&config, &credentials("api")).expect("a pool")
     }
 
+    /// A login as a member of the role whose time is over; its password is that of the tests.
+    #[allow(dead_code, reason = "each test file uses a part of it")]
+    pub(crate) async fn expired_login(&self, role: &str) -> String {
+        let name = format!("expired_{}", Uuid::new_v4().simple());
+        let make = format!("CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}' VALID UNTIL '2020-01-01' IN ROLE {role}");
+        self.owner.batch_execute(&make).await.expect("a login");
+        name
+    }
+
     /// One number of one row.
     pub(crate) async fn number(&self, query: &str) -> i64 {
         self.owner.query_one(query, &[]).await.expect("a row").get(0)
