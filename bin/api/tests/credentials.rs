@@ -160,7 +160,7 @@ async fn keys_of_the_store_that_are_written_anew_are_taken_up() {
         assert!(Instant::now() < deadline, "the old keys sign a minute later: {}", service.log());
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    assert_eq!(document().await, 503, "the store does not know them");
+    assert_eq!(document().await, 500, "the store does not know them");
     store_keys(&bao).await;
     until("the good keys sign again", async || signed_by(&s3_variable("ACCESS_KEY")).await).await;
     assert_eq!(document().await, 200);

@@ -23,7 +23,8 @@ const SKEW_MAX: SignedDuration = SignedDuration::from_secs(5);
 const LOCK_KEY: i64 = 0x6269_6c6c_0011;
 /// With more rows of consecutive numbers than this, a batch notes one row with all of them.
 const RANGES_MAX: usize = 64;
-const NOTE: &str = "INSERT INTO billing.received_ranges (first_sequence, last_sequence, published_from, published_until)
+const NOTE: &str =
+    "INSERT INTO billing.received_ranges (first_sequence, last_sequence, published_from, published_until)
     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::timestamptz[])";
 const NOTE_AS_ONE: &str = "INSERT INTO billing.received_ranges
         (first_sequence, last_sequence, published_from, published_until, received)

@@ -344,10 +344,7 @@ async fn attempt_once<T: Transaction>(pool: &Pool<Door>, work: &T) -> Result<T::
 
 /// Until it is known to be closed, the transaction is taken for open: also when this future is dropped. What was read stands,
 /// however the transaction ends, so whoever asked need not wait for that.
-async fn attempt_in_one_flight<T: Transaction>(
-    mut connection: Object<Door>,
-    work: &T,
-) -> Result<T::Output, Failure> {
+async fn attempt_in_one_flight<T: Transaction>(mut connection: Object<Door>, work: &T) -> Result<T::Output, Failure> {
     connection.mark_open(true);
     let result = work.run(&mut connection).await;
     if matches!(&result, Err(failure) if may_be_of_the_connection(failure)) {

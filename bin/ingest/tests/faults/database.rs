@@ -61,7 +61,8 @@ async fn a_database_that_crashes_or_stands_still() {
     stage.postgres.as_ref().unwrap().signal(Signal::STOP);
     nothing_is_acknowledged(&stage, &pod).await;
     // Longer than `ack_wait`; and whoever asks whether this pod could work is told that it cannot.
-    until("it is told that recording hangs", 45, async || pod.has_logged(&["does not answer", "the batch is kept"])).await;
+    until("it is told that recording hangs", 45, async || pod.has_logged(&["does not answer", "the batch is kept"]))
+        .await;
     assert!(pod.not_ready().await.contains("recording"));
     assert_eq!(stage.redelivered().await, deliveries, "messages in hand were delivered again");
     stage.postgres.as_ref().unwrap().signal(Signal::CONT);

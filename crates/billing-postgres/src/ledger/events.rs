@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use billing_domain::{Day, Month};
 use billing_domain::usage::{Folded, RatedUsage, fold};
+use billing_domain::{Day, Month};
 use diesel::sql_types::{Date, Integer};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use jiff::Timestamp;

@@ -121,12 +121,12 @@ async fn each_batch_notes_what_it_received_whatever_became_of_it() {
 async fn pods_that_are_served_by_turns_note_a_row_each_and_a_hole_in_it_is_found() {
     let db = TestDatabase::create().await;
     db.add_price("STARTER", "*", "0.01").await;
-    let at = |sequence: u64| (FIRST_STREAM.parse::<jiff::Timestamp>().unwrap()) + jiff::SignedDuration::from_secs(sequence.cast_signed());
+    let at = |sequence: u64| {
+        (FIRST_STREAM.parse::<jiff::Timestamp>().unwrap()) + jiff::SignedDuration::from_secs(sequence.cast_signed())
+    };
     let batch = |first: u64| {
         let sequences = (first..=200).step_by(2).filter(|sequence| *sequence != 101);
-        let one = |sequence| {
-            (Receipt { sequence, published_at: at(sequence) }, usage(account(1), FIRST_STREAM).1)
-        };
+        let one = |sequence| (Receipt { sequence, published_at: at(sequence) }, usage(account(1), FIRST_STREAM).1);
         sequences.map(one).collect::<Vec<_>>()
     };
     db.record(&batch(1)).await;
@@ -134,7 +134,10 @@ async fn pods_that_are_served_by_turns_note_a_row_each_and_a_hole_in_it_is_found
     assert_eq!(db.number("SELECT count(*) FROM billing.received_ranges").await, 2, "a row for each batch");
     // Nothing of the stream had been dealt with before.
     db.owner
-        .execute("INSERT INTO billing.stream_floors VALUES ($1::text::timestamptz, 0, 0, NULL, false)", &[&FIRST_STREAM])
+        .execute(
+            "INSERT INTO billing.stream_floors VALUES ($1::text::timestamptz, 0, 0, NULL, false)",
+            &[&FIRST_STREAM],
+        )
         .await
         .unwrap();
     assert_eq!(shown(&check(&db, FIRST_STREAM, 200, 200).await), "101-101 2/199 of 1");
