@@ -4,15 +4,16 @@
 //!
 //! That saves work and decides nothing: of what two processes have in hand, the database alone knows.
 
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use billing_domain::MessageId;
 use billing_domain::use_cases::Delivery;
-use rustc_hash::FxHashSet;
+use rustc_hash::FxBuildHasher;
 
 /// The ids that are being recorded.
 #[derive(Default)]
-pub(crate) struct InHand(Mutex<FxHashSet<MessageId>>);
+pub(crate) struct InHand(Mutex<HashSet<MessageId, FxBuildHasher>>);
 
 /// Ids that one worker records, until it is dropped.
 pub(crate) struct Held<'a> {

@@ -1,6 +1,8 @@
 //! Usage buckets: the sums of rated events by account, operator, direction, currency, price and UTC day.
 
-use rustc_hash::FxHashMap;
+use std::collections::HashMap;
+
+use rustc_hash::FxBuildHasher;
 
 use crate::{AccountId, Currency, Day, MicrosSum, MoneyError, OperatorId, PriceId, TenantId};
 
@@ -123,7 +125,7 @@ pub struct Folded {
 /// # Errors
 /// [`MoneyError::Overflow`].
 pub fn fold<'a>(events: impl IntoIterator<Item = &'a RatedUsage>) -> Result<Folded, MoneyError> {
-    let mut found: FxHashMap<BucketKey, usize> = FxHashMap::default();
+    let mut found: HashMap<BucketKey, usize, FxBuildHasher> = HashMap::default();
     let (mut sums, mut places): (Vec<BucketSums>, Vec<usize>) = (Vec::new(), Vec::new());
     for usage in events {
         let place = *found.entry(BucketKey::of(usage)).or_insert_with(|| {

@@ -1,9 +1,10 @@
 //! Adding to the open buckets.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use billing_domain::usage::{BucketKey, BucketSums};
-use rustc_hash::FxHashMap;
+use rustc_hash::FxBuildHasher;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
@@ -53,7 +54,7 @@ const FIND_OPEN: &str = "SELECT f.place, found.id
 /// The open buckets that a process has seen: by key, their id. Kept from one transaction to the next, so never believed
 /// without a look at whether the bucket is still open.
 #[derive(Default)]
-pub(crate) struct BucketIds(Mutex<FxHashMap<BucketKey, i64>>);
+pub(crate) struct BucketIds(Mutex<HashMap<BucketKey, i64, FxBuildHasher>>);
 
 impl BucketIds {
     fn of(&self, folded: &[(BucketKey, BucketSums)]) -> Vec<Option<i64>> {

@@ -207,7 +207,15 @@ async fn one_idempotency_key_imports_once() {
     let calls: Vec<_> = (0..8)
         .map(|_| {
             let (db, action, deck) = (db.clone(), with_key(1), deck(entries()));
-            tokio::spawn(async move { done(db.api.apply(&deck, &action).await.unwrap()) })
+            tokio::spawn(async move {
+                // Who comes while the first is at it, is told so and asks again.
+                loop {
+                    match db.api.apply(&deck, &action).await.unwrap() {
+                        ChangeOutcome::Refused(Refusal::KeyInUse) => tokio::task::yield_now().await,
+                        outcome => return done(outcome),
+                    }
+                }
+            })
         })
         .collect();
     let mut made = Vec::new();

@@ -230,6 +230,9 @@ async fn a_draft_is_voided_only_to_keep_its_number() {
     let refused = void(&db, request.id, Disposition::Rebill).await;
     assert_eq!(refused, ChangeOutcome::Refused(Refusal::Ended));
     db.worker.pin(request.id, &pin()).await.unwrap();
+    let refused = void(&db, request.id, Disposition::Rebill).await;
+    assert_eq!(refused, ChangeOutcome::Refused(Refusal::Ended), "it may be finished yet");
+    db.worker.park(request.id, "the store is away", now()).await.unwrap();
     assert!(matches!(void(&db, request.id, Disposition::Rebill).await, ChangeOutcome::Done(_)));
     assert_eq!(db.worker.finalize(request.id, now()).await.unwrap(), FinalizeOutcome::Void);
     let missing = void(&db, InvoiceId(Uuid::new_v4()), Disposition::Rebill).await;
