@@ -97,9 +97,9 @@ async fn a_message_beyond_what_a_bucket_holds_is_set_aside() {
         *message = Message { account: (first.account + 1) % ACCOUNTS, ..message.clone() }.priced();
     }
     let like_first = |message: &Message| Message { id: message.id, dedupe: message.dedupe.clone(), ..first.clone() };
-    batch[400] = like_first(&batch[400]);
-    // Of a batch that is halved, the second half comes first.
-    batch[100] = Message { expected: Expected::Quarantined("refused".into()), ..like_first(&batch[100]) };
+    batch[100] = like_first(&batch[100]);
+    // Of a batch that is halved, the first half comes first, as on the stream.
+    batch[400] = Message { expected: Expected::Quarantined("refused".into()), ..like_first(&batch[400]) };
     stage.publish(&batch).await;
     let pod = Pod::default().ready(&stage).await;
     stage.drained().await;

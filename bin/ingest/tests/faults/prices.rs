@@ -69,14 +69,21 @@ async fn each_event_has_the_price_of_its_own_day() {
         }
         let wanted = 20_000 + i128::from(days_ago);
         let new = price("GROWTH", "41280", &format!("0.{wanted:06}"), &day, None);
+        let old = stage.db.api.price(current).await.unwrap().unwrap();
         // Sometimes the price is first, sometimes the usage, mostly neither.
-        let head_start = stage.publisher.generator.lock().await.below(60);
+        let (price_waits, usage_waits) = {
+            let mut generator = stage.publisher.generator.lock().await;
+            (generator.below(60), generator.below(60))
+        };
         let change = async {
-            tokio::time::sleep(std::time::Duration::from_millis(head_start)).await;
-            let old = stage.db.api.price(current).await.unwrap().unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(price_waits)).await;
             stage.db.api.supersede_price(&old, &new, &action("finance")).await.unwrap()
         };
-        let (outcome, ()) = tokio::join!(change, stage.publish(&messages));
+        let publish = async {
+            tokio::time::sleep(std::time::Duration::from_millis(usage_waits)).await;
+            stage.publish(&messages).await;
+        };
+        let (outcome, ()) = tokio::join!(change, publish);
         match outcome {
             ChangeOutcome::Done(_) => {
                 (current, micros, changed) = (new.id, wanted, changed + 1);
