@@ -33,7 +33,8 @@ RUN mkdir -p crates/billing-domain/benches/rating \
     && for member in crates/* bin/api bin/ingest bin/invoice-cron; do mkdir -p $member/src && touch $member/src/lib.rs; done \
     && cargo build --locked --release --bin billing-service
 
-# The three programs, in one file under three names: most of what they are made of they share. What is copied may be older than the stubs, and cargo goes by the time of change.
+# The three programs, in one file under three names: most of what they are made of they share. What is copied may be older than
+# the stubs, and cargo goes by the time of change.
 COPY bin bin
 COPY crates crates
 COPY migrations migrations

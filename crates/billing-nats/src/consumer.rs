@@ -52,8 +52,8 @@ pub struct Lag {
     pub pending: u64,
     /// Delivered and not acknowledged yet.
     pub unacknowledged: u64,
-    /// When the oldest message of the stream was published; `None` when nothing waits. A stream that keeps what is acknowledged, as
-    /// ours does not, has older ones.
+    /// When the oldest message of the stream was published; `None` when nothing waits. A stream that keeps what is
+    /// acknowledged, as ours does not, has older ones.
     pub oldest: Option<Timestamp>,
     /// Whether somebody has told the server to deliver nothing.
     pub paused: bool,

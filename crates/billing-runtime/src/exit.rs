@@ -21,7 +21,8 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Tells why the program stops: as a log line once logs are set up. Before that as a line of the same form, unless a person reads it.
+/// Tells why the program stops: as a log line once logs are set up. Before that as a line of the same form, unless a person
+/// reads it.
 pub fn report(program: &str, error: &dyn Error) -> ExitCode {
     let error = chain(error);
     if tracing::dispatcher::has_been_set() {

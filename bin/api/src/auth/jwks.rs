@@ -1,5 +1,6 @@
 //! The issuer's keys, kept fresh: from a file or over HTTP, every five minutes and, for keys not seen before, at most once
-//! in 30 seconds; few may wait for that. A refresh that fails keeps the last good keys. What a key is good for is decided elsewhere.
+//! in 30 seconds; few may wait for that. A refresh that fails keeps the last good keys. What a key is good for is decided
+//! elsewhere.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! The ledger: claims, rated events, buckets, what waits and what is kept aside.
 
 use std::future::Future;
+use std::ops::AddAssign;
 
 use jiff::Timestamp;
 
@@ -57,6 +58,13 @@ pub struct Late {
     pub messages: u64,
     /// Of these, with an amount below the operator's cost.
     pub negative_margin: u64,
+}
+
+impl AddAssign for Late {
+    fn add_assign(&mut self, more: Self) {
+        self.messages += more.messages;
+        self.negative_margin += more.negative_margin;
+    }
 }
 
 /// What became of waiting usage that a price now covers.
@@ -128,7 +136,8 @@ pub trait UsageLedger {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<UncostedUsage>, PortError>> + Send;
 
-    /// Pins costs on events that have none yet and adds them to their buckets; what this call filled, or `None` when prices or profiles have changed and nothing was written.
+    /// Pins costs on events that have none yet and adds them to their buckets; what this call filled, or `None` when prices
+    /// or profiles have changed and nothing was written.
     fn fill_costs(
         &self,
         book_version: i64,

@@ -78,7 +78,7 @@ async fn move_group(
         if !rated.is_empty() {
             match ledger.rerate(book.version(), directory.version(), &rated).await? {
                 RerateOutcome::Rated(late) => {
-                    add(&mut swept.rated, late);
+                    swept.rated += late;
                     swept.is_complete &= late.messages == size(&rated);
                 }
                 RerateOutcome::Stale => return Ok(false),
@@ -166,11 +166,6 @@ fn rate(
     })
 }
 
-fn add(total: &mut Late, late: Late) {
-    total.messages += late.messages;
-    total.negative_margin += late.negative_margin;
-}
-
 fn size<T>(messages: &[T]) -> u64 {
     u64::try_from(messages.len()).unwrap_or(u64::MAX)
 }
@@ -198,7 +193,7 @@ pub async fn fill_missing_costs(
             }
             let filled = ledger.fill_costs(book.version(), directory.version(), &shares).await?;
             let Some(filled) = filled else { return Ok(None) };
-            add(&mut total, filled);
+            total += filled;
             if filled.messages == 0 {
                 break;
             }

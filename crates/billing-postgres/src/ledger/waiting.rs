@@ -169,6 +169,7 @@ impl SessionTransaction for Rerate<'_> {
         let rows = session.query(take, &[&wanted]).await?;
         let taken = rows.iter().map(|row| row.try_get(0)).collect::<Result<HashSet<Uuid>, _>>()?;
         let mine: Vec<&RatedUsage> = self.rated.iter().filter(|usage| taken.contains(&usage.event.message.0)).collect();
+        // Rare enough for any second attempt to take all of its buckets for sealed.
         events::write(session, &mine, &state.partitions, attempt > 1).await?;
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let losses = mine.iter().filter(|usage| usage.is_loss()).count();

@@ -81,6 +81,20 @@ fn credentials(role: &str) -> DatabaseCredentials {
     DatabaseCredentials { username: format!("billing_test_{role}"), password: PASSWORD.into() }
 }
 
+fn open(url: &str, role: &str) -> Postgres {
+    let config = DatabaseConfig {
+        url: url.to_owned(),
+        replica_url: None,
+        pool_primary: 7,
+        pool_replica: 0,
+        pool_recording: 3,
+        pool_exports: 1,
+        application_name: "billing-test",
+        tls: trusting_nobody(),
+    };
+    Postgres::connect(&config, &credentials(role)).expect("a pool")
+}
+
 impl TestDatabase {
     pub(crate) async fn create() -> Self {
         Self::create_on(server()).await
@@ -98,42 +112,16 @@ impl TestDatabase {
         let url = format!("postgres://{host}:{}/{name}", config.get_ports()[0]);
         let owner_credentials = credentials("owner");
         migrate(&url, &owner_credentials, &trusting_nobody()).await.expect("migrations run");
-        let open = |role| {
-            let config = DatabaseConfig {
-                url: url.clone(),
-                replica_url: None,
-                pool_primary: 7,
-                pool_replica: 0,
-                pool_recording: 3,
-                pool_exports: 1,
-                application_name: "billing-test",
-                tls: trusting_nobody(),
-            };
-            Postgres::connect(&config, &credentials(role)).expect("a pool")
-        };
-        Self { worker: open("worker"), api: open("api"), owner, url, owner_credentials }
+        Self { worker: open(&url, "worker"), api: open(&url, "api"), owner, url, owner_credentials }
     }
 
     /// The api, by way of something in between: `between` is told `host:port` of the server and says its own port.
-    #[allow(dead_code, reason = "each test file uses a part of it")]
     pub(crate) fn api_through(&self, between: impl FnOnce(String) -> u16) -> Postgres {
         let (server, name) = self.url.trim_start_matches("postgres://").split_once('/').expect("host and database");
-        let url = format!("postgres://127.0.0.1:{}/{name}", between(server.to_owned()));
-        let config = DatabaseConfig {
-            url,
-            replica_url: None,
-            pool_primary: 7,
-            pool_replica: 0,
-            pool_recording: 3,
-            pool_exports: 1,
-            application_name: "billing-test",
-            tls: trusting_nobody(),
-        };
-        Postgres::connect(&config, &credentials("api")).expect("a pool")
+        open(&format!("postgres://127.0.0.1:{}/{name}", between(server.to_owned())), "api")
     }
 
     /// A login as a member of the role whose time is over; its password is that of the tests.
-    #[allow(dead_code, reason = "each test file uses a part of it")]
     pub(crate) async fn expired_login(&self, role: &str) -> String {
         let name = format!("expired_{}", Uuid::new_v4().simple());
         let make = format!("CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}' VALID UNTIL '2020-01-01' IN ROLE {role}");

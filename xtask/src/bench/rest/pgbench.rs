@@ -16,7 +16,7 @@ const SCRIPT: &str = r"\set n random(1, :accounts)
 BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SELECT set_config('app.tenant_id', lpad(to_hex(:n::int), 16, '0') || repeat('0', 16), true),
     set_config('statement_timeout', '10s', true);
-SELECT p.tenant_id, p.currency, now() AS now, pg_is_in_recovery() AS is_replica
+SELECT p.tenant_id, p.currency, now() AS now
 FROM (SELECT) AS one LEFT JOIN LATERAL (
     SELECT tenant_id, currency FROM billing.account_profiles
     WHERE account_id = lpad(to_hex(:n::int), 32, '0')::uuid
