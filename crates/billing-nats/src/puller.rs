@@ -39,8 +39,6 @@ pub struct Puller {
     batch_size: usize,
     is_traced: bool,
     requests: u64,
-    /// The last request, as long as the server may still serve it.
-    open: Option<Subject>,
     in_hand: Messages,
     /// The last message that was taken. A context of its own for each would cost more than all that is read of it.
     taken: Message,
@@ -83,7 +81,6 @@ impl Puller {
             batch_size,
             is_traced,
             requests: 0,
-            open: None,
             in_hand: Messages::new(is_traced),
             last_message,
         })
@@ -122,18 +119,11 @@ impl Puller {
     }
 
     /// Ends the request and gives back what is in hand, so that another worker has it at once. A request that was given up
-    /// or refused may be served nevertheless, by another node: what is on its way is waited for, or it would arrive where
-    /// nobody listens, and come again only after half a minute.
+    /// or refused may be served nevertheless, by another node, and that it is served may be told before the messages come: what
+    /// is on its way is waited for, or it would arrive where nobody listens, and come again only after half a minute.
     pub async fn close(mut self) {
         let drain = async {
-            while self.open.is_some()
-                && let Ok(Some(message)) = tokio::time::timeout(CLOSE_QUIET, self.subscriber.next()).await
-            {
-                let is_of_open = self.open.as_ref() == Some(&message.subject);
-                // A heartbeat says that there is nothing to deliver at the moment.
-                if is_of_open && message.status.is_some_and(|status| status != StatusCode::OK) {
-                    self.open = None;
-                }
+            while let Ok(Some(message)) = tokio::time::timeout(CLOSE_QUIET, self.subscriber.next()).await {
                 self.take(message);
             }
             if self.subscriber.drain().await.is_ok() {
@@ -152,7 +142,6 @@ impl Puller {
         self.requests += 1;
         let reply = Subject::from(format!("{}.{}", self.inbox, self.requests));
         let mut missing = request.batch;
-        self.open = Some(reply.clone());
         let send = self.consumer.request_batch(request, reply.clone());
         let sent = tokio::time::timeout(SILENCE_MAX, send).await.map_err(|_| NatsError::Silent)?;
         sent.map_err(|error| NatsError::failed("ask for messages", error))?;
@@ -169,12 +158,10 @@ impl Puller {
                 Some(_) if message.subject != reply => {}
                 Some(status) => match ended(status, message.description.as_deref()) {
                     Ended::Served => break,
-                    // Not known to be over: one node may refuse what another one serves.
                     Ended::Failed(error) => return Err(error),
                 },
             }
         }
-        self.open = None;
         Ok(())
     }
 
