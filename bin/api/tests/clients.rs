@@ -182,21 +182,30 @@ async fn who_has_written_reads_it_while_the_replica_stands_still() {
         assert_eq!(status, 200, "{usage}");
         (usage["currency"].as_str().unwrap().to_owned(), usage["asOf"].as_str().unwrap().to_owned())
     };
+    let listed = async |seen: Option<&str>| {
+        let ask = service.request(Method::GET, &staff, ACCOUNTS);
+        let ask = seen.into_iter().fold(ask, |ask, seen| ask.header("Billing-Consistency", seen));
+        let (status, page) = read(ask.send().await.unwrap()).await;
+        assert_eq!(status, 200, "{page}");
+        page["data"][0]["currency"].as_str().unwrap().to_owned()
+    };
     let first = change(&json!({"tenantId": Uuid::new_v4(), "accountTier": "A", "currency": "USD"})).await;
-    assert_eq!(currency(Some(&first)).await.0, "USD");
+    assert_eq!((currency(Some(&first)).await.0, listed(Some(&first)).await), ("USD".into(), "USD".into()));
     // Until the replica has been asked for a moment in which it stood still before it was written to.
     let deadline = Instant::now() + Duration::from_secs(60);
-    let mut stale_reads = 0;
-    while stale_reads < 3 {
+    let (mut stale_reads, mut stale_lists) = (0, 0);
+    while stale_reads < 3 || stale_lists == 0 {
         assert!(Instant::now() < deadline, "the replica never answered: {}", service.log());
         for (currency_now, currency_before) in [("AFN", "USD"), ("USD", "AFN")] {
             until_replayed(&db, &replica).await;
             replica.batch_execute("SELECT pg_wal_replay_pause()").await.unwrap();
             let seen = change(&json!({"currency": currency_now})).await;
             let (shown, as_of) = currency(None).await;
+            stale_lists += u32::from(listed(None).await == currency_before);
             let (own, own_as_of) = currency(Some(&seen)).await;
+            let own_list = listed(Some(&seen)).await;
             replica.batch_execute("SELECT pg_wal_replay_resume()").await.unwrap();
-            assert_eq!(own, currency_now, "who has written reads it");
+            assert_eq!([&own, &own_list], [currency_now; 2], "who has written reads it");
             if shown == currency_before {
                 assert!(as_of < own_as_of, "what a replica shows is told to be older");
                 stale_reads += 1;

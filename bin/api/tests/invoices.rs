@@ -394,7 +394,7 @@ async fn an_export_that_cannot_be_finished_does_not_look_complete() {
     assert!(first.chunk().await.unwrap().is_some());
     // One at a time of each account.
     let refused = ask().await.unwrap();
-    assert_eq!((refused.status().as_u16(), refused.headers()["Retry-After"].to_str().unwrap()), (503, "1"));
+    assert_eq!((refused.status().as_u16(), refused.headers()["Retry-After"].to_str().unwrap()), (429, "5"));
     // Nobody else waits for them.
     assert_eq!(service.get(&token, &format!("{LIST}/{august}")).await.0, 200);
     drop(first);

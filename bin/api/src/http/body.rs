@@ -1,5 +1,5 @@
 //! Reading a body. JSON: its media type, at most 64 KiB, within 10 seconds, one object. Doubled names stay, to be refused.
-//! A CSV file: at most 20 MiB, within a minute; what is in it is the route's to read.
+//! A CSV file: at most 20 MiB, within a minute; what is in it the route reads as it comes.
 
 use std::fmt;
 use std::time::Duration;
@@ -38,7 +38,12 @@ pub(crate) async fn read_json(headers: &HeaderMap, payload: Payload) -> Result<J
     if !is_of_type(headers, "application/json") {
         return Err(Kind::MediaType.into());
     }
-    let bytes = collect(headers, payload, BODY_MAX, BODY_TIME_MAX, || Kind::TooLarge.into()).await?;
+    let mut bytes = BytesMut::new();
+    let keep = |chunk: &[u8]| {
+        bytes.extend_from_slice(chunk);
+        Ok(())
+    };
+    each_chunk(headers, payload, (BODY_MAX, BODY_TIME_MAX), || Kind::TooLarge.into(), keep).await?;
     let whole: Given = serde_json::from_slice(&bytes).map_err(|error| {
         Problem::with(Kind::Malformed, format!("the body is not a JSON object: {}", place_of(&error)))
     })?;
@@ -49,16 +54,20 @@ pub(crate) async fn read_json(headers: &HeaderMap, payload: Payload) -> Result<J
     Ok(JsonBody { fields: Fields::new(Place::Body, members), canonical })
 }
 
-/// Reads the whole body of a CSV file, of at most 20 MiB.
+/// Gives out the body of a CSV file, of at most 20 MiB, as it comes.
 ///
 /// # Errors
-/// 415, 413, 408 and 400, in this order.
-pub(crate) async fn read_csv(headers: &HeaderMap, payload: Payload) -> Result<BytesMut, Problem> {
+/// 415, 413 when so much is announced, 413, 408 and 400 as it comes, and what `take` says.
+pub(crate) async fn read_csv(
+    headers: &HeaderMap,
+    payload: Payload,
+    take: impl FnMut(&[u8]) -> Result<(), Problem>,
+) -> Result<(), Problem> {
     if !is_of_type(headers, "text/csv") {
         return Err(Problem::with(Kind::MediaType, "send the body as text/csv, in UTF-8"));
     }
     let too_large = || Problem::with(Kind::TooLarge, "a deck has at most 20 MiB");
-    collect(headers, payload, DECK_MAX, DECK_TIME_MAX, too_large).await
+    each_chunk(headers, payload, (DECK_MAX, DECK_TIME_MAX), too_large, take).await
 }
 
 /// The media type, in UTF-8 if it says in what.
@@ -77,31 +86,32 @@ fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
     is_named && parts.all(utf8)
 }
 
-/// Never holds more than `max` bytes and a chunk.
-async fn collect(
+/// Never takes more than so many bytes, nor for longer.
+async fn each_chunk(
     headers: &HeaderMap,
     mut payload: Payload,
-    max: usize,
-    time_max: Duration,
+    (max, time_max): (usize, Duration),
     too_large: fn() -> Problem,
-) -> Result<BytesMut, Problem> {
+    mut take: impl FnMut(&[u8]) -> Result<(), Problem>,
+) -> Result<(), Problem> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > max) {
         return Err(too_large());
     }
-    let collect = async {
-        let mut bytes = BytesMut::new();
+    let all = async {
+        let mut taken = 0;
         while let Some(chunk) = payload.next().await {
             let chunk = chunk.map_err(|_| Problem::with(Kind::Malformed, "the body broke off"))?;
-            if bytes.len() + chunk.len() > max {
+            taken += chunk.len();
+            if taken > max {
                 return Err(too_large());
             }
-            bytes.extend_from_slice(&chunk);
+            take(&chunk)?;
         }
-        Ok(bytes)
+        Ok(())
     };
     let late = |_| Problem::with(Kind::Timeout, format!("send the whole body within {} seconds", time_max.as_secs()));
-    tokio::time::timeout(time_max, collect).await.map_err(late)?
+    tokio::time::timeout(time_max, all).await.map_err(late)?
 }
 
 /// Where a body stops being JSON, without what it holds.

@@ -67,6 +67,8 @@ pub(crate) enum Kind {
     KeyReused,
     /// The same request is under way.
     KeyInUse,
+    /// The account's usage is being exported already.
+    Exporting,
     /// More requests at once than can be served.
     Overloaded,
     /// The store, or the keys that tokens are verified by, cannot be reached.
@@ -77,7 +79,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// The whole catalogue.
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::Malformed,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -100,6 +102,7 @@ impl Kind {
         Self::MediaType,
         Self::Invalid,
         Self::KeyReused,
+        Self::Exporting,
         Self::HeadTooLarge,
         Self::Internal,
         Self::Overloaded,
@@ -131,6 +134,7 @@ impl Kind {
             Self::MediaType => (415, "media-type", "The media type is not supported"),
             Self::Invalid => (422, "invalid", "Some values cannot be accepted"),
             Self::KeyReused => (422, "idempotency-key-reused", "The idempotency key was used for something else"),
+            Self::Exporting => (429, "export-under-way", "An export of this account is under way"),
             Self::HeadTooLarge => (431, "head-too-large", "The headers are too large"),
             Self::Internal => (500, "internal", "Something went wrong on our side"),
             Self::Overloaded => (503, "overloaded", "Too many requests at once"),
@@ -194,6 +198,7 @@ impl Kind {
             Self::Invalid => "errors lists each value and what it may be",
             Self::KeyReused => "choose another Idempotency-Key, or repeat exactly the request it was first used for",
             Self::KeyInUse => "wait as long as Retry-After says and repeat the request: the first one is answered then",
+            Self::Exporting => "an account has one export at a time: take that one to its end, or try again later",
             Self::HeadTooLarge => "all headers but Authorization have at most 16384 bytes together",
             Self::Internal => "try again; if it stays, tell the operators the instance",
             Self::Overloaded | Self::Unavailable => "try again after the time that Retry-After names",
@@ -204,7 +209,7 @@ impl Kind {
     pub(crate) fn retry_after(self) -> Option<&'static str> {
         match self {
             Self::Overloaded | Self::KeyInUse => Some("1"),
-            Self::Unavailable => Some("5"),
+            Self::Unavailable | Self::Exporting => Some("5"),
             Self::DocumentNotReady => Some("60"),
             _ => None,
         }

@@ -3,7 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
-use actix_web::web::{BytesMut, Query};
+use actix_web::web::Query;
 use billing_domain::AccountId;
 use billing_domain::ports::AdminAction;
 use jiff::Timestamp;
@@ -89,13 +89,13 @@ impl<S: Store> Call<S> {
         read_json(self.request.headers(), payload).await
     }
 
-    /// The body as a CSV file; it can be read once.
+    /// The body as a CSV file, given to `take` as it comes; it can be read once.
     ///
     /// # Errors
-    /// 415, 413, 408 and 400.
-    pub(crate) async fn csv_body(&mut self) -> Result<BytesMut, Problem> {
+    /// 415, 413, 408 and 400, and what `take` says.
+    pub(crate) async fn csv_body(&mut self, take: impl FnMut(&[u8]) -> Result<(), Problem>) -> Result<(), Problem> {
         let payload = std::mem::replace(&mut self.payload, Payload::None);
-        read_csv(self.request.headers(), payload).await
+        read_csv(self.request.headers(), payload, take).await
     }
 
     /// What is to be changed only if it stays as it is now, which is `view` to who reads it: when `If-Match` says so.

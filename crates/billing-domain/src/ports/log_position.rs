@@ -8,6 +8,11 @@ use super::PortError;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LogPosition(pub u64);
 
+impl LogPosition {
+    /// Beyond every other: no copy is known to have it, so it is read where it is written.
+    pub const LATEST: Self = Self(u64::MAX);
+}
+
 /// A store that can be asked to show what has been written.
 pub trait ReadOwnWrites: Sized {
     /// How far the log is written: everything that was committed before the call lies before it.

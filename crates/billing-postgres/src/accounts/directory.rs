@@ -1,7 +1,5 @@
 //! The directory that completes usage, and what events teach it.
 
-use std::collections::HashMap;
-
 use billing_domain::usage::{AccountDirectory, AccountRecord, Observation};
 use billing_domain::{AccountId, TenantId};
 use diesel::sql_types::{Array, BigInt, Date, Text, Uuid as SqlUuid};
@@ -52,7 +50,7 @@ async fn version(connection: &mut AsyncPgConnection) -> Result<i64, Failure> {
     Ok(row.version)
 }
 
-fn records(rows: &[ProfileRow]) -> Result<HashMap<AccountId, AccountRecord>, Inconsistent> {
+fn records(rows: &[ProfileRow]) -> Result<Vec<(AccountId, AccountRecord)>, Inconsistent> {
     let of_one = |rows: &[ProfileRow]| {
         let versions = rows.iter().map(ProfileRow::version).collect::<Result<Vec<_>, _>>()?;
         Ok((AccountId(rows[0].account_id), AccountRecord::of(TenantId(rows[0].tenant_id), versions)))

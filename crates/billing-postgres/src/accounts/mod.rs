@@ -38,7 +38,7 @@ impl AccountAdmin for Postgres {
         after: Option<Uuid>,
         limit: u32,
     ) -> Result<Page<AccountSummary>, PortError> {
-        Ok(self.write(&list::ListAccounts { tier, on, after, limit }).await?)
+        Ok(self.read(&list::ListAccounts { tier, on, after, limit }).await?)
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<AccountHistory>, PortError> {

@@ -100,7 +100,7 @@ impl InvoiceReader for Postgres {
         after: Option<(Month, InvoiceId)>,
         limit: u32,
     ) -> Result<InvoicePage, PortError> {
-        Ok(self.write(&read::ListInvoices { filter, after, limit }).await?)
+        Ok(self.read(&read::ListInvoices { filter, after, limit }).await?)
     }
 
     async fn invoice(

@@ -42,7 +42,7 @@ impl PriceBookStore for Postgres {
 
 impl PriceAdmin for Postgres {
     async fn prices(&self, filter: &PriceFilter, after: Option<Uuid>, limit: u32) -> Result<Page<Price>, PortError> {
-        Ok(self.write(&list::ListPrices { filter, after, limit }).await?)
+        Ok(self.read(&list::ListPrices { filter, after, limit }).await?)
     }
 
     async fn price(&self, id: PriceId) -> Result<Option<Price>, PortError> {
@@ -78,7 +78,7 @@ impl PriceAdmin for Postgres {
         after: Option<Uuid>,
         limit: u32,
     ) -> Result<Page<OperatorCost>, PortError> {
-        Ok(self.write(&list::ListCosts { filter, after, limit }).await?)
+        Ok(self.read(&list::ListCosts { filter, after, limit }).await?)
     }
 
     async fn cost(&self, id: CostId) -> Result<Option<OperatorCost>, PortError> {

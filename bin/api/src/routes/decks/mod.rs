@@ -7,8 +7,7 @@ mod sheet;
 mod view;
 
 use actix_web::HttpResponse;
-use actix_web::web::block;
-use billing_domain::ports::{CostFilter, DeckStore, PortError, PriceFilter};
+use billing_domain::ports::{CostFilter, DeckStore, LogPosition, PortError, PriceFilter};
 use billing_domain::pricing::PriceTerms;
 use billing_domain::pricing::deck::{CostTerms, Deck, DeckEntry, DeckPrice};
 use billing_domain::{AccountId, Currency, OperatorCost, OperatorId, Tier};
@@ -27,13 +26,14 @@ use crate::routes::terms::DIRECTIONS;
 use crate::services::Store;
 
 pub(crate) use document::{exporting_costs, exporting_prices, importing_costs, importing_prices};
-use sheet::{SheetEntry, read};
+use sheet::{SheetEntry, SheetReader};
 use view::DeckView;
 
 /// Rows that an export asks the store for at once.
 const PAGE: u32 = 5_000;
 
-/// What a page shows in a deck, and the place after which more follow.
+/// What a page shows in a deck, and the place after which more follow. A deck is made to be imported again, so it is read where it
+/// will be written: an older one would take back what was changed meanwhile.
 type Shown<T> = Result<(Vec<T>, Option<Uuid>), PortError>;
 
 /// Shows or does what a deck of prices says.
@@ -56,13 +56,15 @@ where
     query.finish(Some(()))?;
     let services = call.services.clone();
     let _turn = services.imports.try_acquire().map_err(|_| Kind::Overloaded)?;
-    let bytes = call.csv_body().await?;
-    let action = call.action_once(&bytes)?;
-    let sheet = block(move || {
-        let sha256: [u8; 32] = Sha256::digest(&bytes).into();
-        read::<E>(&bytes).map(|sheet| (sheet, sha256))
-    });
-    let (sheet, sha256) = sheet.await.map_err(|error| Problem::caused(Kind::Internal, error))??;
+    let (mut reader, mut digest) = (SheetReader::<E>::default(), Sha256::new());
+    let read = |chunk: &[u8]| {
+        digest.update(chunk);
+        reader.read(chunk)
+    };
+    call.csv_body(read).await?;
+    let sheet = reader.finish()?;
+    let sha256: [u8; 32] = digest.finalize().into();
+    let action = call.action_once(&sha256)?;
     let mut refused = sheet.refused;
     let is_to_be_applied = !is_dry_run && refused.count == 0;
     let deck = Deck { id: Uuid::now_v7(), sha256, lines: sheet.lines };
@@ -106,7 +108,10 @@ async fn left_out<S: Store>(call: &Call<S>, filter: &PriceFilter) -> Result<usiz
     let (mut count, mut after) = (0, None);
     loop {
         let filter = filter.clone();
-        let page = call.services.run(async move |store: S| store.prices(&filter, after, PAGE).await).await?;
+        let page = call
+            .services
+            .run(async move |store: S| store.seeing(LogPosition::LATEST).prices(&filter, after, PAGE).await)
+            .await?;
         let standing = page.rows.iter().filter(|price| price.cancelled_at.is_none());
         count += standing.filter(|price| !DeckPrice::fits_a_line(&price.terms)).count();
         after = page.next;
@@ -117,7 +122,7 @@ async fn left_out<S: Store>(call: &Call<S>, filter: &PriceFilter) -> Result<usiz
 }
 
 async fn prices_shown<S: Store>(store: S, filter: PriceFilter, after: Option<Uuid>) -> Shown<PriceTerms> {
-    let page = store.prices(&filter, after, PAGE).await?;
+    let page = store.seeing(LogPosition::LATEST).prices(&filter, after, PAGE).await?;
     let standing = page.rows.into_iter().filter(|price| price.cancelled_at.is_none()).map(|price| price.terms);
     Ok((standing.filter(DeckPrice::fits_a_line).collect(), page.next))
 }
@@ -140,7 +145,7 @@ pub(crate) async fn export_costs<S: Store>(call: Call<S>) -> Result<HttpResponse
 }
 
 async fn costs_shown<S: Store>(store: S, filter: CostFilter, after: Option<Uuid>) -> Shown<CostTerms> {
-    let page = store.costs(&filter, after, PAGE).await?;
+    let page = store.seeing(LogPosition::LATEST).costs(&filter, after, PAGE).await?;
     let terms =
         |cost: OperatorCost| CostTerms { key: cost.key, cost_per_segment: cost.cost_per_segment, days: cost.days };
     Ok((page.rows.into_iter().filter(|cost| cost.cancelled_at.is_none()).map(terms).collect(), page.next))

@@ -11,6 +11,8 @@ use crate::http::problem::{FieldError, Kind, Place, Problem};
 
 /// Lines of a deck, without its header.
 const LINES_MAX: usize = 100_000;
+/// Of a line: twenty times what its columns can fill.
+const LINE_BYTES_MAX: usize = 64 * 1024;
 /// So many refused fields are listed; all are counted.
 const REFUSED_LISTED_MAX: usize = 1_000;
 
@@ -143,49 +145,107 @@ impl Row<'_> {
     }
 }
 
-/// Reads a file: what is wrong with the file as a whole is a problem, what is wrong with a line is noted.
-///
-/// # Errors
-/// 400 for what is not such a file, 413 for too many lines, 422 for a header or a file without lines.
-pub(super) fn read<E: SheetEntry>(bytes: &[u8]) -> Result<Sheet<E>, Problem> {
-    let text = text_of(bytes)?;
-    let numbers: Vec<u32> = (1..).zip(text.lines()).filter(|(_, line)| !line.is_empty()).map(|(at, _)| at).collect();
-    if numbers.len() > LINES_MAX + 1 {
-        return Err(Problem::with(Kind::TooLarge, format!("a deck has at most {LINES_MAX} lines")));
-    }
-    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
-    // Every line is one record: no quoted field goes on in the next one.
-    let mut records = numbers.into_iter().zip(reader.records());
-    let columns = columns::<E>(records.next())?;
-    let mut sheet = Sheet { count: 0, lines: Vec::new(), refused: Refusals::default() };
-    for (line, record) in records {
-        let record = record.map_err(|_| malformed(line, "cannot be read"))?;
-        sheet.count += 1;
-        if record.len() != columns.len() {
-            let reason = format!("has {} fields, the header has {}", record.len(), columns.len());
-            sheet.refused.add(line, "", reason);
-            continue;
-        }
-        let mut row = Row { line, columns: &columns, record: &record, refused: &mut sheet.refused };
-        if let Some(entry) = E::read(&mut row) {
-            sheet.lines.push(DeckLine { number: line, entry });
-        }
-    }
-    if sheet.count == 0 {
-        return Err(header_problem("", "there is no line after the header".into()));
-    }
-    Ok(sheet)
+/// Reads a file as it comes: what is wrong with the file as a whole is a problem, what is wrong with a line is noted. Every line is
+/// one record: no quoted field goes on in the next one. So no more than a line of the text is held.
+pub(super) struct SheetReader<E> {
+    /// The beginning of a line whose end has not come.
+    begun: Vec<u8>,
+    /// Lines that were read.
+    lines: u32,
+    columns: Option<Vec<&'static str>>,
+    sheet: Sheet<E>,
 }
 
-/// UTF-8 without its byte order mark, in which every line is one record.
-fn text_of(bytes: &[u8]) -> Result<&str, Problem> {
+impl<E> Default for SheetReader<E> {
+    fn default() -> Self {
+        let sheet = Sheet { count: 0, lines: Vec::new(), refused: Refusals::default() };
+        Self { begun: Vec::new(), lines: 0, columns: None, sheet }
+    }
+}
+
+impl<E: SheetEntry> SheetReader<E> {
+    /// Reads the next piece.
+    ///
+    /// # Errors
+    /// 400 for what is not such a file, 413 for too many lines, 422 for a header.
+    pub(super) fn read(&mut self, chunk: &[u8]) -> Result<(), Problem> {
+        let ended = chunk.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let (lines, begun) = chunk.split_at(ended);
+        if !lines.is_empty() {
+            let mut whole = std::mem::take(&mut self.begun);
+            whole.extend_from_slice(lines);
+            self.read_lines(&whole)?;
+        }
+        self.begun.extend_from_slice(begun);
+        // And the carriage return of its end.
+        let is_too_long = self.begun.len() > LINE_BYTES_MAX + 1;
+        if is_too_long { Err(malformed(self.lines + 1, "is too long")) } else { Ok(()) }
+    }
+
+    /// The file, which has ended.
+    ///
+    /// # Errors
+    /// As [`SheetReader::read`], and 422 for a file without lines.
+    pub(super) fn finish(mut self) -> Result<Sheet<E>, Problem> {
+        let last = std::mem::take(&mut self.begun);
+        self.read_lines(&last)?;
+        if self.columns.is_none() {
+            return Err(header_problem("", "the first line names the columns".into()));
+        }
+        if self.sheet.count == 0 {
+            return Err(header_problem("", "there is no line after the header".into()));
+        }
+        Ok(self.sheet)
+    }
+
+    fn read_lines(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        let first = self.lines + 1;
+        let text = text_of(bytes, first)?;
+        self.lines += u32::try_from(text.lines().count()).unwrap_or(u32::MAX);
+        let filled = (first..).zip(text.lines()).filter(|(_, line)| !line.is_empty());
+        let numbers: Vec<u32> = filled.map(|(number, _)| number).collect();
+        let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+        for (line, record) in numbers.into_iter().zip(reader.records()) {
+            let record = record.map_err(|_| malformed(line, "cannot be read"))?;
+            match &self.columns {
+                None => self.columns = Some(columns::<E>(line, &record)?),
+                Some(columns) => self.sheet.add(line, columns, &record)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<E: SheetEntry> Sheet<E> {
+    fn add(&mut self, line: u32, columns: &[&'static str], record: &StringRecord) -> Result<(), Problem> {
+        self.count += 1;
+        if self.count > LINES_MAX {
+            return Err(Problem::with(Kind::TooLarge, format!("a deck has at most {LINES_MAX} lines")));
+        }
+        if record.len() != columns.len() {
+            let reason = format!("has {} fields, the header has {}", record.len(), columns.len());
+            self.refused.add(line, "", reason);
+            return Ok(());
+        }
+        let mut row = Row { line, columns, record, refused: &mut self.refused };
+        if let Some(entry) = E::read(&mut row) {
+            self.lines.push(DeckLine { number: line, entry });
+        }
+        Ok(())
+    }
+}
+
+/// Whole lines in UTF-8, the file's first without its byte order mark, in which every line is one record.
+fn text_of(bytes: &[u8], first: u32) -> Result<&str, Problem> {
     let text = str::from_utf8(bytes).map_err(|error| {
-        let before = &bytes[..error.valid_up_to()];
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        malformed(u32::try_from(line).unwrap_or(u32::MAX), "is not UTF-8")
+        let before = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+        malformed(first.saturating_add(u32::try_from(before).unwrap_or(u32::MAX)), "is not UTF-8")
     })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    for (number, line) in (1..).zip(text.lines()) {
+    let text = if first == 1 { text.strip_prefix('\u{feff}').unwrap_or(text) } else { text };
+    for (number, line) in (first..).zip(text.lines()) {
+        if line.len() > LINE_BYTES_MAX {
+            return Err(malformed(number, "is too long"));
+        }
         if line.contains('\r') {
             return Err(malformed(number, "has a carriage return that ends no line"));
         }
@@ -219,14 +279,9 @@ fn is_well_quoted(line: &str) -> bool {
 }
 
 /// The columns in the order of the file.
-fn columns<E: SheetEntry>(
-    header: Option<(u32, Result<StringRecord, csv::Error>)>,
-) -> Result<Vec<&'static str>, Problem> {
-    let Some((line, Ok(header))) = header else {
-        return Err(header_problem("", "the first line names the columns".into()));
-    };
+fn columns<E: SheetEntry>(line: u32, header: &StringRecord) -> Result<Vec<&'static str>, Problem> {
     let mut columns: Vec<&'static str> = Vec::new();
-    for name in &header {
+    for name in header {
         match E::COLUMNS.iter().find(|column| column.name == name) {
             Some(column) if columns.contains(&column.name) => {
                 return Err(header_problem(column.name, format!("line {line} names this column twice")));
@@ -256,7 +311,36 @@ fn malformed(line: u32, what: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use billing_domain::pricing::deck::DeckPrice;
+
     use super::*;
+
+    #[test]
+    fn a_file_is_read_alike_in_whatever_pieces_it_comes() {
+        let file = "\u{feff}accountTier,operatorId,direction,pricingModel,unitPrice,currency,effectiveFrom\r\n\
+            \r\nG\u{e9},*,MT,PER_SEGMENT,0.01,USD,2026-11-01\nG,*,MT,PER_SEGMENT,x,USD,2026-11-01\n\
+            G,*\nG,\"*\",MT,PER_SEGMENT,\"0.02\",USD,2026-11-01";
+        let whole = shown(&[file.as_bytes()]);
+        for size in [1, 2, 3, 7, 64] {
+            let pieces: Vec<&[u8]> = file.as_bytes().chunks(size).collect();
+            assert_eq!(shown(&pieces), whole, "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_not_waited_for() {
+        let piece = [b'a'; 1_000];
+        let mut reader = SheetReader::<DeckPrice>::default();
+        let taken = (0..1_000).take_while(|_| reader.read(&piece).is_ok()).count();
+        assert_eq!(taken, LINE_BYTES_MAX / 1_000);
+    }
+
+    /// What comes of a file in these pieces.
+    fn shown(pieces: &[&[u8]]) -> String {
+        let mut reader = SheetReader::<DeckPrice>::default();
+        let read = pieces.iter().try_for_each(|piece| reader.read(piece));
+        format!("{:?}", read.and_then(|()| reader.finish()))
+    }
 
     #[test]
     fn quotation_marks_enclose_whole_fields() {

@@ -99,12 +99,12 @@ pub(crate) fn exporting_usage() -> Operation {
         .says(
             "One line a message, by day, and within a day in the order of the stream; late usage of earlier months comes first. \
              Of any length: it is sent as it is read. A transfer that breaks off is not complete; one that is complete has ended \
-             as HTTP ends it. Few exports run at once, of an account one; beyond, 503. What a spreadsheet would take for a formula begins with an \
+             as HTTP ends it. A pod sends one of an account at once, else 429, and few in all, else 503. What a spreadsheet would take for a formula begins with an \
              apostrophe.",
         )
         .id("The `invoiceId`.")
         .answers_whole_csv("The events.", &format!("{HEADER}{line}\n"))
-        .refuses(&[Kind::Malformed, Kind::NotFound, Kind::Invalid])
+        .refuses(&[Kind::Malformed, Kind::NotFound, Kind::Invalid, Kind::Exporting])
 }
 
 /// `POST /v1/admin/invoices/{id}/void`.

@@ -22,7 +22,7 @@ pub(crate) async fn export_usage<S: Store>(call: Call<S>) -> Result<HttpResponse
     call.no_query()?;
     call.note_read(Some(invoice.account), "invoice usage").await?;
     let (id, tenant) = (invoice.id, tenant_seen(&call.caller));
-    let turn = call.services.exporting.take(invoice.account).ok_or(Kind::Overloaded)?;
+    let turn = call.services.exporting.take(invoice.account).ok_or(Kind::Exporting)?;
     let begun = call.services.run(async move |store: S| {
         let mut rows = match store.export_usage(id, tenant).await? {
             UsageExport::Rows(rows) => rows,
