@@ -75,7 +75,7 @@ impl Config {
             metrics_addr: env.address("BILLING_INGEST_METRICS_ADDR", ([0, 0, 0, 0], 9464).into()),
             consumer_enabled: env.flag("BILLING_CONSUMER_ENABLED", true),
             workers,
-            batch_size: env.number("BILLING_INGEST_BATCH_SIZE", 10_000, 1..=20_000),
+            batch_size: env.number("BILLING_INGEST_BATCH_SIZE", 20_000, 1..=20_000),
             trust,
         };
         if config.workers + CONNECTIONS_SPARE > pool_primary {
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn little_must_be_given() {
         let (_, config) = Config::read(Env::of(GOOD)).unwrap();
-        assert_eq!((config.workers, config.batch_size, config.consumer_enabled), (2, 10_000, true));
+        assert_eq!((config.workers, config.batch_size, config.consumer_enabled), (2, 20_000, true));
         assert_eq!((config.http_addr.port(), config.metrics_addr.port()), (3020, 9464));
         assert_eq!((config.redis_urls.len(), config.database.pool_primary), (2, 10));
     }

@@ -10,6 +10,7 @@ use billing_redis::{KEY_PREFIX, RedisCache};
 use billing_runtime::{
     Credentials, Health, MessageTracer, Secret, Shutdown, SystemClock, Trust, serve_health, serve_metrics,
 };
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::background::{first_partitions, follow_prices, measure_lag, prepare_partitions, watch_database};
@@ -24,7 +25,7 @@ use crate::worker::Worker;
 
 /// Of a secret that is a login to the database.
 pub(crate) const LOGIN_FIELDS: [&str; 2] = ["username", "password"];
-/// What is in hand when the process shall stop has this long to be recorded; the rest is delivered again.
+/// Everyone has this long to finish when the process shall stop: longer than what is in hand, which is given back before.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(13);
 
 /// Runs until the process is asked to stop.
@@ -76,13 +77,13 @@ pub(crate) async fn run(config: Config, tracer: Option<MessageTracer>) -> anyhow
         if !shutdown.is_requested() {
             recall_floor(&recorder.database, &consumer).await;
         }
-        let (turn, in_hand) = (Arc::default(), Arc::default());
+        let (turn, in_hand, room) = (Arc::default(), Arc::default(), Arc::new(Semaphore::new(workers + 1)));
         for _ in 0..workers {
             let (consumer, recorder) = (consumer.clone(), Arc::clone(&recorder));
-            let (turn, in_hand) = (Arc::clone(&turn), Arc::clone(&in_hand));
+            let (turn, in_hand, room) = (Arc::clone(&turn), Arc::clone(&in_hand), Arc::clone(&room));
             let (attached, progress) = (health.condition("events"), progress.clone());
             let (tracer, shutdown) = (tracer.clone(), stop());
-            tasks.spawn(Worker { consumer, recorder, turn, in_hand, attached, progress, tracer, shutdown }.run());
+            tasks.spawn(Worker { consumer, recorder, turn, room, in_hand, attached, progress, tracer, shutdown }.run());
         }
     }
     running.set(true);

@@ -60,6 +60,16 @@ impl Messages {
         Self { is_traced, ..Self::default() }
     }
 
+    /// None yet, with room for as many as these: what grows piece by piece leaves holes, and keeps twice what it needs.
+    pub(crate) fn like(last: &Self) -> Self {
+        Self {
+            all: Vec::with_capacity(last.all.len()),
+            payloads: Vec::with_capacity(last.payloads.len() + last.payloads.len() / 16),
+            texts: String::with_capacity(last.texts.len() + last.texts.len() / 16),
+            ..Self::new(last.is_traced)
+        }
+    }
+
     /// Takes a message in; false when it does not come from a stream.
     pub(crate) fn take(&mut self, message: &Message) -> bool {
         let (Some(receipt), Some(reply)) = (receipt(message), &message.reply) else { return false };

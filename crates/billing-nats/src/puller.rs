@@ -1,7 +1,7 @@
 //! Pulling: one worker's open request for messages, and what comes of it.
 //!
-//! A request waits for the first message, takes what is there, and then a moment more for company. Its heartbeats
-//! tell a quiet stream from a dead server. Nothing is fetched ahead: what is in hand is being worked on.
+//! A request waits for the first messages, another a moment more for company, and as long as more are there they are asked for.
+//! Heartbeats tell a quiet stream from a dead server. Nothing is fetched ahead: what is in hand is being worked on.
 
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(2);
 const LINGER: Duration = Duration::from_millis(50);
 /// After so long without a message it is asked whether there are none, or none are delivered.
 const QUIET_MAX: Duration = Duration::from_secs(30);
+/// Asked for at a time. What is on its way takes several times the memory of what is in hand.
+const ASKED_MAX: usize = 2_500;
 /// Of the messages of one batch: bounds memory however large they are. No single message may be larger; servers
 /// take 1 MiB by default.
 const BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -37,7 +39,6 @@ pub struct Puller {
     inbox: String,
     subscriber: Subscriber,
     batch_size: usize,
-    is_traced: bool,
     requests: u64,
     in_hand: Messages,
     /// The last message that was taken. A context of its own for each would cost more than all that is read of it.
@@ -79,7 +80,6 @@ impl Puller {
             inbox,
             subscriber,
             batch_size,
-            is_traced,
             requests: 0,
             in_hand: Messages::new(is_traced),
             last_message,
@@ -92,30 +92,36 @@ impl Puller {
     /// [`NatsError`]: this puller is of no more use; close it and open another.
     pub async fn next_batch(&mut self) -> Result<Batch, NatsError> {
         while self.in_hand.len() == 0 {
-            let wait = pull::BatchConfig {
-                batch: self.batch_size,
-                expires: Some(WAIT),
-                no_wait: true,
-                idle_heartbeat: HEARTBEAT,
-                max_bytes: BYTES_MAX,
-                ..pull::BatchConfig::default()
-            };
+            let wait =
+                pull::BatchConfig { expires: Some(WAIT), no_wait: true, idle_heartbeat: HEARTBEAT, ..self.missing() };
             self.request(wait).await?;
             if self.in_hand.len() == 0 {
                 self.check_quiet().await?;
             }
         }
-        let bytes = self.in_hand.bytes();
-        let missing = self.batch_size.saturating_sub(self.in_hand.len());
-        if missing > 0 && bytes < BYTES_MAX / 2 {
-            let max_bytes = BYTES_MAX - bytes;
-            let linger =
-                pull::BatchConfig { batch: missing, expires: Some(LINGER), max_bytes, ..pull::BatchConfig::default() };
-            // With messages in hand a failure can wait: the next request will meet it again.
-            let _unserved = self.request(linger).await;
+        let linger = pull::BatchConfig { expires: Some(LINGER), ..self.missing() };
+        // With messages in hand a failure can wait: the next request will meet it again.
+        let mut there_are_more = self.has_room() && self.request(linger).await.unwrap_or(false);
+        while there_are_more && self.has_room() {
+            // Ends with what is there. Without a limit the server may keep it for ever when there is nothing after all.
+            let at_once = pull::BatchConfig { no_wait: true, expires: Some(LINGER), ..self.missing() };
+            there_are_more = self.request(at_once).await.unwrap_or(false);
         }
-        let messages = std::mem::replace(&mut self.in_hand, Messages::new(self.is_traced));
-        Ok(Batch::new(self.context.client(), messages))
+        let room = Messages::like(&self.in_hand);
+        Ok(Batch::new(self.context.client(), std::mem::replace(&mut self.in_hand, room)))
+    }
+
+    fn has_room(&self) -> bool {
+        self.in_hand.len() < self.batch_size && self.in_hand.bytes() < BYTES_MAX / 2
+    }
+
+    /// A request for what the batch may still take.
+    fn missing(&self) -> pull::BatchConfig {
+        pull::BatchConfig {
+            batch: self.batch_size.saturating_sub(self.in_hand.len()).clamp(1, ASKED_MAX),
+            max_bytes: BYTES_MAX.saturating_sub(self.in_hand.bytes()),
+            ..pull::BatchConfig::default()
+        }
     }
 
     /// Ends the request and gives back what is in hand, so that another worker has it at once. A request that was given up
@@ -137,8 +143,8 @@ impl Puller {
         Batch::new(self.context.client(), std::mem::take(&mut self.in_hand)).give_back().await;
     }
 
-    /// Asks once and takes in what comes until the request has ended.
-    async fn request(&mut self, request: pull::BatchConfig) -> Result<(), NatsError> {
+    /// Asks once and takes in what comes until the request has ended; whether all came that was asked for.
+    async fn request(&mut self, request: pull::BatchConfig) -> Result<bool, NatsError> {
         self.requests += 1;
         let reply = Subject::from(format!("{}.{}", self.inbox, self.requests));
         let mut missing = request.batch;
@@ -162,7 +168,7 @@ impl Puller {
                 },
             }
         }
-        Ok(())
+        Ok(missing == 0)
     }
 
     fn take(&mut self, message: async_nats::Message) {

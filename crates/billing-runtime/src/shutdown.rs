@@ -5,19 +5,20 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Tells when the process shall stop. Clones are told together.
 #[derive(Clone, Debug)]
-pub struct Shutdown(watch::Receiver<bool>);
+pub struct Shutdown(watch::Receiver<Option<Instant>>);
 
 /// Asks for the stop; used by the signals, and by tests.
 #[derive(Debug)]
-pub struct ShutdownTrigger(watch::Sender<bool>);
+pub struct ShutdownTrigger(watch::Sender<Option<Instant>>);
 
 impl ShutdownTrigger {
     /// Asks everyone to stop.
     pub fn request(&self) {
-        self.0.send_replace(true);
+        self.0.send_if_modified(|since| since.replace(since.unwrap_or_else(Instant::now)).is_none());
     }
 }
 
@@ -46,20 +47,27 @@ impl Shutdown {
     /// Requested by whoever holds the trigger.
     #[must_use]
     pub fn manual() -> (ShutdownTrigger, Self) {
-        let (sender, receiver) = watch::channel(false);
+        let (sender, receiver) = watch::channel(None);
         (ShutdownTrigger(sender), Self(receiver))
     }
 
     /// Whether the stop was requested.
     #[must_use]
     pub fn is_requested(&self) -> bool {
-        *self.0.borrow()
+        self.0.borrow().is_some()
     }
 
     /// Returns once the stop is requested. A trigger that was dropped counts as a request.
     pub async fn requested(&self) {
         let mut receiver = self.0.clone();
-        let _dropped = receiver.wait_for(|requested| *requested).await;
+        let _dropped = receiver.wait_for(Option::is_some).await;
+    }
+
+    /// Returns once the stop was requested so long ago.
+    pub async fn requested_for(&self, time: Duration) {
+        self.requested().await;
+        let since = *self.0.borrow();
+        tokio::time::sleep_until(since.unwrap_or_else(Instant::now) + time).await;
     }
 
     /// Sleeps, but no longer than until the stop; whether it was requested.
@@ -80,5 +88,17 @@ mod tests {
         trigger.request();
         assert!(shutdown.clone().sleep(Duration::from_secs(3600)).await);
         assert!(shutdown.is_requested());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_runs_from_the_first_request() {
+        let (trigger, shutdown) = Shutdown::manual();
+        trigger.request();
+        let began = Instant::now();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        trigger.request();
+        shutdown.requested_for(Duration::from_secs(7)).await;
+        shutdown.requested_for(Duration::from_secs(7)).await;
+        assert_eq!(began.elapsed().as_secs(), 7);
     }
 }

@@ -184,8 +184,12 @@ volumeMounts:
 
 {{/* Variables of a container that starts after the ConfigMap is there. */}}
 {{- define "billing.envFrom" -}}
-{{- if ne .component "ingest" }}
 env:
+{{- if eq .component "ingest" }}
+  # Batches are large and come and go: each large piece is given back whole, and leaves no hole among small ones.
+  - name: MALLOC_MMAP_THRESHOLD_
+    value: "1048576"
+{{- else }}
   # Documents are rendered by threads that come and go: with one arena what they leave is used again.
   - name: MALLOC_ARENA_MAX
     value: "1"

@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use rustc_hash::FxBuildHasher;
+
 use crate::{AccountId, Currency, Day, TenantId, Tier};
 
 /// Who says what an account's tier and currency are.
@@ -82,14 +84,14 @@ pub struct Observation {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct AccountDirectory {
     version: i64,
-    accounts: HashMap<AccountId, AccountRecord>,
+    accounts: HashMap<AccountId, AccountRecord, FxBuildHasher>,
 }
 
 impl AccountDirectory {
     /// The directory of one version; every account or profile learned gives the next.
     #[must_use]
-    pub fn new(version: i64, accounts: HashMap<AccountId, AccountRecord>) -> Self {
-        Self { version, accounts }
+    pub fn new(version: i64, accounts: impl IntoIterator<Item = (AccountId, AccountRecord)>) -> Self {
+        Self { version, accounts: accounts.into_iter().collect() }
     }
 
     /// The version that the database gave it.
@@ -206,7 +208,7 @@ mod tests {
             assert_eq!((found.tier.as_str(), found.currency.code()), (tier, currency), "{day}");
         }
         let account = AccountId(Uuid::from_u128(1));
-        let mut directory = AccountDirectory::new(1, HashMap::from([(account, record)]));
+        let mut directory = AccountDirectory::new(1, [(account, record)]);
         for (day, tier, news) in [
             ("2026-10-09", "OTHER", true),
             ("2026-10-10", "OTHER", false),
@@ -225,7 +227,7 @@ mod tests {
         let account = AccountId(Uuid::from_u128(1));
         let said = version("2026-10-10", "CUSTOM", "AFN", ProfileSource::Staff);
         let record = AccountRecord::of(TenantId(Uuid::from_u128(2)), [said]);
-        let mut directory = AccountDirectory::new(1, HashMap::from([(account, record)]));
+        let mut directory = AccountDirectory::new(1, [(account, record)]);
         for (day, tier, news) in
             [("2026-10-03", "CUSTOM", false), ("2026-10-05", "GROWTH", true), ("2026-10-10", "GROWTH", false)]
         {

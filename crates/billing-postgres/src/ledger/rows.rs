@@ -13,46 +13,30 @@ use crate::session::Session;
 use crate::transaction::Failure;
 
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-/// So many bytes go to the server at a time: it works on them while the next are framed.
-const CHUNK: usize = 64 * 1024;
+/// So many bytes go to the server at a time.
+const PIECE: usize = 64 * 1024;
+/// About the largest row.
+const ROW_MAX: usize = 512;
 
-/// Rows of so many columns each.
-pub(super) struct Rows {
-    bytes: BytesMut,
-    columns: i16,
-    rows: u64,
-}
+/// One row; its columns must follow in their order.
+pub(super) struct Row<'a>(&'a mut BytesMut);
 
-impl Rows {
-    /// Room for `rows` rows of about `row_bytes` bytes.
-    pub(super) fn new(columns: i16, rows: usize, row_bytes: usize) -> Self {
-        let mut bytes = BytesMut::with_capacity(HEADER.len() + rows * row_bytes + 2);
-        bytes.put_slice(HEADER);
-        Self { bytes, columns, rows: 0 }
-    }
-
-    /// Begins a row; its columns must follow.
-    pub(super) fn begin(&mut self) -> &mut Self {
-        self.bytes.put_i16(self.columns);
-        self.rows += 1;
-        self
-    }
-
+impl Row<'_> {
     pub(super) fn uuid(&mut self, id: Uuid) -> &mut Self {
-        self.bytes.put_i32(16);
-        self.bytes.put_slice(id.as_bytes());
+        self.0.put_i32(16);
+        self.0.put_slice(id.as_bytes());
         self
     }
 
     pub(super) fn bigint(&mut self, number: i64) -> &mut Self {
-        self.bytes.put_i32(8);
-        self.bytes.put_i64(number);
+        self.0.put_i32(8);
+        self.0.put_i64(number);
         self
     }
 
     pub(super) fn smallint(&mut self, number: i16) -> &mut Self {
-        self.bytes.put_i32(2);
-        self.bytes.put_i16(number);
+        self.0.put_i32(2);
+        self.0.put_i16(number);
         self
     }
 
@@ -62,27 +46,42 @@ impl Rows {
 
     /// Texts of this schema are far below 2 GiB.
     pub(super) fn text(&mut self, text: &str) -> &mut Self {
-        self.bytes.put_i32(i32::try_from(text.len()).unwrap_or(i32::MAX));
-        self.bytes.put_slice(text.as_bytes());
+        self.0.put_i32(i32::try_from(text.len()).unwrap_or(i32::MAX));
+        self.0.put_slice(text.as_bytes());
         self
     }
 
     pub(super) fn null(&mut self) -> &mut Self {
-        self.bytes.put_i32(-1);
+        self.0.put_i32(-1);
         self
     }
+}
 
-    /// Copies the rows in by this statement.
-    pub(super) async fn copy(mut self, session: &Session, sql: &str) -> Result<(), Failure> {
-        self.bytes.put_i16(-1);
-        let statement = session.statement(sql).await?;
-        let sink: CopyInSink<Bytes> = session.client.copy_in(&statement).await?;
-        let mut sink = pin!(sink);
-        while !self.bytes.is_empty() {
-            let chunk = self.bytes.split_to(CHUNK.min(self.bytes.len())).freeze();
-            sink.feed(chunk).await?;
+/// Copies all in by this statement, each as a row of so many columns. They are framed a piece at a time: the server works on one
+/// while the next is made, and no more than that is held of them.
+pub(super) async fn copy<T: Sync>(
+    session: &Session,
+    sql: &str,
+    columns: i16,
+    all: &[T],
+    put: impl Fn(&mut Row<'_>, &T) -> Result<(), Failure> + Send,
+) -> Result<(), Failure> {
+    let statement = session.statement(sql).await?;
+    let sink: CopyInSink<Bytes> = session.client.copy_in(&statement).await?;
+    let mut sink = pin!(sink);
+    let mut piece = BytesMut::with_capacity(PIECE + ROW_MAX);
+    piece.put_slice(HEADER);
+    for one in all {
+        piece.put_i16(columns);
+        put(&mut Row(&mut piece), one)?;
+        if piece.len() >= PIECE {
+            let full = std::mem::replace(&mut piece, BytesMut::with_capacity(PIECE + ROW_MAX));
+            sink.feed(full.freeze()).await?;
         }
-        let copied = sink.finish().await?;
-        if copied == self.rows { Ok(()) } else { Err(Failure::Broken("not every row was copied")) }
     }
+    piece.put_i16(-1);
+    sink.feed(piece.freeze()).await?;
+    let copied = sink.finish().await?;
+    let is_all = usize::try_from(copied).is_ok_and(|copied| copied == all.len());
+    if is_all { Ok(()) } else { Err(Failure::Broken("not every row was copied")) }
 }

@@ -30,6 +30,12 @@ impl Drained {
     pub(crate) fn rate(&self) -> u64 {
         per_second(self.messages, self.took)
     }
+
+    /// Processor time of all three, in milliseconds per million messages.
+    pub(crate) fn cost(&self) -> u64 {
+        let Reading { program_ms, postgres_ms, nats_ms, .. } = self.used;
+        (program_ms + postgres_ms + nats_ms) * 1_000 / (self.messages / 1_000).max(1)
+    }
 }
 
 /// So many in so long, a second.

@@ -118,10 +118,9 @@ fn variables(settings: &Settings, info: &Info) -> Result<Vec<(&'static str, Stri
         ("BILLING_DATABASE_URL", without_login(&info.database_url)?),
         ("BILLING_REDIS_URLS", info.redis_urls.join(",")),
         ("BILLING_NATS_URLS", info.nats_urls.join(",")),
+        // As the chart sets it.
+        ("MALLOC_MMAP_THRESHOLD_", "1048576".to_owned()),
     ];
-    for name in ["MALLOC_CONF", "MALLOC_ARENA_MAX"] {
-        variables.extend(std::env::var(name).ok().map(|value| (name, value)));
-    }
     variables.extend(settings.workers.map(|workers| ("BILLING_INGEST_WORKERS", workers.to_string())));
     variables.extend(settings.batch_size.map(|size| ("BILLING_INGEST_BATCH_SIZE", size.to_string())));
     Ok(variables)
