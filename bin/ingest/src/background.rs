@@ -70,7 +70,7 @@ async fn rate<D: UsageLedger>(
 ) -> Result<Option<(i64, i64)>, PortError> {
     let only_accounts = swept.is_some_and(|(book, _)| book == known.book.version());
     let Swept { rated, quarantined, is_complete } = rate_waiting(database, &known.directory, &known.book).await?;
-    metrics::count_refused(&quarantined);
+    metrics::count_quarantined(&quarantined);
     metrics::count_losses(rated.negative_margin);
     let costed = if only_accounts {
         Some(Late::default())

@@ -64,7 +64,7 @@ pub(crate) fn register() {
     describe_gauge!(NATS_REACHABLE, Unit::Count, "1 when stream and consumer answered when they were last looked at");
     describe_gauge!(OLDEST_PENDING, Unit::Seconds, "Age of the oldest message that is not recorded yet; 0: none waits");
     describe_gauge!(UNRATED, Unit::Count, "Messages that wait for a price or their account, over all pods");
-    describe_counter!(QUARANTINED, Unit::Count, "Messages set aside, by reason; repeated deliveries included");
+    describe_counter!(QUARANTINED, Unit::Count, "Messages set aside, by reason; redeliveries not counted");
     describe_counter!(NEGATIVE_MARGIN, Unit::Count, "Messages priced below the operator's cost");
     describe_counter!(
         COST_NOT_FOUND,
@@ -116,19 +116,18 @@ pub(crate) fn register() {
     }
 }
 
-/// A batch was recorded. `set_aside` are the reasons of its quarantined messages, conflicts left out.
-pub(crate) fn count_recorded(recorded: &Recorded, set_aside: impl IntoIterator<Item = QuarantineReason>) {
+/// A batch was recorded.
+pub(crate) fn count_recorded(recorded: &Recorded) {
+    let quarantined: u64 = recorded.quarantined.values().sum();
     for (result, count) in [
         ("ok", recorded.rated),
         ("duplicate", recorded.duplicates),
         ("pricing_not_found", recorded.unrated),
-        ("quarantined", recorded.quarantined + recorded.conflicts),
+        ("quarantined", quarantined + recorded.conflicts),
     ] {
         counter!(INGESTED, "result" => result).increment(count);
     }
-    for reason in set_aside {
-        counter!(QUARANTINED, "reason" => reason.name()).increment(1);
-    }
+    count_quarantined(&recorded.quarantined);
     counter!(QUARANTINED, "reason" => QuarantineReason::Conflict.name()).increment(recorded.conflicts);
     count_losses(recorded.negative_margin);
     counter!(COST_NOT_FOUND).increment(recorded.uncosted);
@@ -139,8 +138,8 @@ pub(crate) fn count_losses(messages: u64) {
     counter!(NEGATIVE_MARGIN).increment(messages);
 }
 
-/// Waiting messages were quarantined after all. They were counted as received when they came.
-pub(crate) fn count_refused(quarantined: &BTreeMap<QuarantineReason, u64>) {
+/// Messages were quarantined: those of a batch, or some that waited, which were counted as received when they came.
+pub(crate) fn count_quarantined(quarantined: &BTreeMap<QuarantineReason, u64>) {
     for (reason, count) in quarantined {
         counter!(QUARANTINED, "reason" => reason.name()).increment(*count);
     }

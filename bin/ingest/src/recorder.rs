@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use billing_domain::ports::{
     Accounts, Clock, PortError, PriceBookCache, PriceBookStore, RecordOutcome, Recorded, UsageLedger,
 };
-use billing_domain::usage::{Observation, QuarantineReason, check_age, observation};
+use billing_domain::usage::{Observation, check_age, observation};
 use billing_domain::use_cases::{Delivery, prepare_batch, set_refused_aside};
 use billing_runtime::{Backoff, Condition, Shutdown, chain, trace_id};
 use jiff::Timestamp;
@@ -34,12 +34,6 @@ pub(crate) struct Recorder<D, C, T> {
     pub(crate) healthy: Condition,
 }
 
-/// A committed batch.
-struct Done {
-    recorded: Recorded,
-    set_aside: Vec<QuarantineReason>,
-}
-
 impl<D, C, T> Recorder<D, C, T>
 where
     D: UsageLedger + PriceBookStore + Accounts,
@@ -53,9 +47,9 @@ where
         let mut failed = false;
         loop {
             let error = match self.unless_it_hangs(self.try_record(deliveries)).await {
-                Ok(done) => {
+                Ok(recorded) => {
                     self.healthy.set(true);
-                    self.count(deliveries, &done);
+                    self.count(deliveries, &recorded);
                     return true;
                 }
                 Err(error) => error,
@@ -75,9 +69,9 @@ where
             if let (false, [refused]) = (error.retryable, deliveries) {
                 tracing::error!(error = chain(&error), "a message cannot be recorded and is set aside");
                 match self.try_set_aside(refused, error.operation).await {
-                    Ok(done) => {
+                    Ok(recorded) => {
                         self.healthy.set(true);
-                        self.count(deliveries, &done);
+                        self.count(deliveries, &recorded);
                         return true;
                     }
                     Err(error) => tracing::error!(error = chain(&error), "nor can it be set aside"),
@@ -108,7 +102,7 @@ where
         attempt.await
     }
 
-    async fn try_record(&self, deliveries: &[Delivery<'_>]) -> Result<Done, PortError> {
+    async fn try_record(&self, deliveries: &[Delivery<'_>]) -> Result<Recorded, PortError> {
         let mut known = self.catalog.at_hand().await?;
         let news = news(deliveries, self.clock.now(), &known);
         if !news.is_empty() {
@@ -121,41 +115,35 @@ where
                 .in_scope(|| prepare_batch(deliveries, self.clock.now(), &known.directory, &known.book));
             metrics::count_priced(batch.rated.len() + batch.unrated.len(), began.elapsed());
             match self.database.record(&batch).await? {
-                RecordOutcome::Recorded(recorded) => {
-                    let set_aside = batch.quarantined.iter().map(|message| message.reason).collect();
-                    return Ok(Done { recorded, set_aside });
-                }
+                RecordOutcome::Recorded(recorded) => return Ok(recorded),
                 RecordOutcome::Stale => known = self.catalog.newer_than(Some(&known)).await?,
             }
         }
     }
 
-    async fn try_set_aside(&self, refused: &Delivery<'_>, operation: &str) -> Result<Done, PortError> {
+    async fn try_set_aside(&self, refused: &Delivery<'_>, operation: &str) -> Result<Recorded, PortError> {
         let mut known = self.catalog.at_hand().await?;
         loop {
             let why = format!("the database refuses it in {operation}; the log says why");
             let batch = set_refused_aside(refused, why, &known.directory, &known.book);
             match self.database.record(&batch).await? {
-                RecordOutcome::Recorded(recorded) => {
-                    return Ok(Done { recorded, set_aside: vec![QuarantineReason::Refused] });
-                }
+                RecordOutcome::Recorded(recorded) => return Ok(recorded),
                 RecordOutcome::Stale => known = self.catalog.newer_than(Some(&known)).await?,
             }
         }
     }
 
-    fn count(&self, deliveries: &[Delivery<'_>], done: &Done) {
+    fn count(&self, deliveries: &[Delivery<'_>], recorded: &Recorded) {
         let now = self.clock.now();
-        metrics::count_recorded(&done.recorded, done.set_aside.iter().copied());
+        metrics::count_recorded(recorded);
         metrics::time_ingestion(deliveries.iter().map(|delivery| now.duration_since(delivery.receipt.published_at)));
-        let recorded = &done.recorded;
         tracing::debug!(
             rated = recorded.rated,
             unrated = recorded.unrated,
             duplicates = recorded.duplicates,
             redelivered = recorded.redelivered,
             conflicts = recorded.conflicts,
-            quarantined = recorded.quarantined,
+            quarantined = ?recorded.quarantined,
             "recorded"
         );
     }

@@ -117,7 +117,7 @@ fn a_batch_sorts_each_delivery_by_what_it_says() {
     ] {
         let receipt = Receipt { sequence: 1, published_at: published_at.parse().unwrap() };
         let delivery = Delivery { receipt, raw: b"raw", content };
-        let directory = AccountDirectory::new(5, Default::default());
+        let directory = AccountDirectory::new(5, []);
         let batch = prepare_batch(std::slice::from_ref(&delivery), now, &directory, &ours);
         let quarantined = batch.quarantined.first().map(|message| message.reason);
         assert_eq!((batch.rated.len(), batch.unrated.len(), quarantined), expected, "{delivery:?}");

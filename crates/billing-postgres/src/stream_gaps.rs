@@ -57,10 +57,7 @@ struct Range {
 
 /// Notes what a batch received, whatever became of it; in the batch's transaction.
 pub(crate) async fn note_received(session: &Session, batch: &UsageBatch<'_>) -> Result<(), Failure> {
-    let rated = batch.rated.iter().map(|(usage, _)| usage.receipt);
-    let unrated = batch.unrated.iter().map(|(usage, _)| usage.receipt);
-    let quarantined = batch.quarantined.iter().map(|message| message.receipt);
-    let ranges = ranges(rated.chain(unrated).chain(quarantined).collect());
+    let ranges = ranges(batch.receipts().collect());
     let sequences = |f: fn(&Range) -> u64| ranges.iter().map(|range| sequence(f(range))).collect::<Result<Vec<_>, _>>();
     let instants = |f: fn(&Range) -> Timestamp| ranges.iter().map(f).collect::<Vec<_>>();
     let (first, last) = (sequences(|range| range.first)?, sequences(|range| range.last)?);
@@ -68,6 +65,13 @@ pub(crate) async fn note_received(session: &Session, batch: &UsageBatch<'_>) -> 
     let note = if ranges.len() > RANGES_MAX { NOTE_AS_ONE } else { NOTE };
     session.execute(note, &[&first, &last, &from, &until]).await?;
     Ok(())
+}
+
+/// The first and last numbers of each row of consecutive ones that a batch has.
+pub(crate) fn stretches(batch: &UsageBatch<'_>) -> Result<(Vec<i64>, Vec<i64>), Failure> {
+    let ends = |range: &Range| Ok::<_, Failure>((sequence(range.first)?, sequence(range.last)?));
+    let ends: Vec<_> = ranges(batch.receipts().collect()).iter().map(ends).collect::<Result<_, _>>()?;
+    Ok(ends.into_iter().unzip())
 }
 
 fn sequence(number: u64) -> Result<i64, Failure> {

@@ -39,7 +39,7 @@ impl State {
 
     fn directory(&self) -> AccountDirectory {
         let records = self.histories.iter().map(|(account, history)| (*account, history.record()));
-        AccountDirectory::new(self.directory_version(), records.collect())
+        AccountDirectory::new(self.directory_version(), records)
     }
 
     fn add(&mut self, seen: &Observation) {

@@ -22,12 +22,21 @@ impl UsageLedger for Memory {
         }
         let mut recorded = Recorded::default();
         for delivery in in_stream_order(batch) {
-            state.take(delivery, &mut recorded);
+            if !batch.is_replay && state.is_aside(delivery.claim().receipt) {
+                recorded.redelivered += 1;
+            } else {
+                state.take(delivery, &mut recorded);
+            }
         }
         for message in &batch.quarantined {
-            state.quarantined.entry(message.receipt).or_insert(message.reason);
-            state.hold(message);
-            recorded.quarantined += 1;
+            let standing = message.message.and_then(|id| state.claims.get(&id));
+            if state.is_aside(message.receipt) || standing.is_some_and(|claim| claim.receipt == message.receipt) {
+                recorded.redelivered += 1;
+            } else {
+                state.quarantined.insert(message.receipt, message.reason);
+                state.hold(message);
+                *recorded.quarantined.entry(message.reason).or_default() += 1;
+            }
         }
         Ok(RecordOutcome::Recorded(recorded))
     }
@@ -173,6 +182,11 @@ impl State {
     fn is_current(&self, book_version: i64, directory_version: i64) -> bool {
         let versions = (self.book_version(), self.directory_version());
         versions == (book_version, directory_version) || self.has(Flaw::RatesAtAnyVersion)
+    }
+
+    fn is_aside(&self, receipt: Receipt) -> bool {
+        let is_aside = self.quarantined.contains_key(&receipt) || self.duplicates.contains(&receipt);
+        is_aside && !self.has(Flaw::ForgetsWhatIsAside)
     }
 
     fn take(&mut self, claimant: Claimant<'_>, recorded: &mut Recorded) {

@@ -89,6 +89,7 @@ pub(crate) struct State {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Flaw {
     ForgetsClaims,
+    ForgetsWhatIsAside,
     RatesAtAnyVersion,
     RatesWhatIsGone,
     CostsTwice,

@@ -151,7 +151,7 @@ impl Memory {
 impl State {
     /// Sets a message aside, once.
     pub(crate) fn hold(&mut self, quarantined: &QuarantinedMessage<'_>) {
-        let QuarantinedMessage { receipt, reason, detail, account, raw } = quarantined;
+        let QuarantinedMessage { receipt, reason, detail, account, raw, .. } = quarantined;
         if self.held.iter().any(|held| held.message.receipt == *receipt) {
             return;
         }

@@ -1,12 +1,13 @@
 //! The recorder with a database that does as it is told.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 
 use billing_domain::ports::{BookStamp, Late, RerateOutcome, Snapshot, UncostedUsage, UnratedGroup, WaitingUsage};
 use billing_domain::pricing::{CostKey, CostShare, sample_price};
 use billing_domain::usage::{
-    AccountDirectory, Direction, DlrStatus, RatedUsage, Receipt, ReportedUsage, SegmentCount, UsageBatch,
+    AccountDirectory, Direction, DlrStatus, QuarantineReason, RatedUsage, Receipt, ReportedUsage, SegmentCount,
+    UsageBatch,
 };
 use billing_domain::{AccountId, Currency, DayRange, MessageId, OperatorId, PriceBook, TenantId, Tier};
 use billing_runtime::Health;
@@ -61,7 +62,9 @@ impl UsageLedger for Database {
         }
         let counts = [batch.rated.len(), batch.unrated.len(), batch.quarantined.len()];
         state.recorded.push((versions.0, versions.1, counts));
-        let [rated, unrated, quarantined] = counts.map(|count| u64::try_from(count).unwrap());
+        let [rated, unrated, _] = counts.map(|count| u64::try_from(count).unwrap());
+        let mut quarantined: BTreeMap<QuarantineReason, u64> = BTreeMap::new();
+        batch.quarantined.iter().for_each(|message| *quarantined.entry(message.reason).or_default() += 1);
         Ok(RecordOutcome::Recorded(Recorded { rated, unrated, quarantined, ..Recorded::default() }))
     }
 

@@ -31,7 +31,33 @@ async fn the_checker_names_planted_corruptions() {
 
     let id = messages[7].id;
     let one = || BTreeSet::from([id]);
-    let corruptions: [(&str, Named<'_>); 8] = [
+    let another = |column: &str, value: &str| {
+        format!("UPDATE billing.billing_events SET {column} = {value} WHERE message_id = $1")
+    };
+    // Whatever of an event is another's, its bucket is not its own any more; but what a bucket does not tell apart.
+    let others: Vec<(String, usize)> = [
+        ("account_id", "gen_random_uuid()", 1),
+        ("tenant_id", "gen_random_uuid()", 1),
+        ("operator_id", "'other'", 1),
+        ("direction", "'MO'", 1),
+        ("currency", "'EUR'", 1),
+        ("price_id", "gen_random_uuid()", 1),
+        ("charged_at", "charged_at + interval '1 microsecond'", 0),
+        ("dlr_status", "'REJECTED'", 0),
+        ("tier", "'OTHER'", 0),
+        ("bucket_id", "(SELECT max(id) FROM billing.usage_buckets WHERE id <> bucket_id)", 3),
+    ]
+    .map(|(column, value, sums)| (another(column, value), sums))
+    .into();
+    let others = others.iter().map(|(corruption, sums)| {
+        // A price is known by its amount alone, and where a message was summed by the bucket alone.
+        let is_wrong = !["price_id", "bucket_id"].iter().any(|column| corruption.contains(&format!("SET {column}")));
+        (corruption.as_str(), move |found: &Findings| {
+            found.wrong.len() == usize::from(is_wrong) && found.sums.len() == *sums
+        })
+    });
+    let others: Vec<_> = others.collect();
+    let corruptions: [(&str, Named<'_>); 9] = [
         ("DELETE FROM billing.billing_events WHERE message_id = $1", &|found: &Findings| {
             found.lost == one() && !found.not_received.is_empty() && found.sums.len() == 1
         }),
@@ -57,6 +83,11 @@ async fn the_checker_names_planted_corruptions() {
             WHERE id = (SELECT bucket_id FROM billing.billing_events WHERE message_id = $1)",
             &|found: &Findings| found.sums.len() == 1 && found.wrong.is_empty(),
         ),
+        (
+            "UPDATE billing.usage_buckets SET uncosted = uncosted + 1
+            WHERE id = (SELECT bucket_id FROM billing.billing_events WHERE message_id = $1)",
+            &|found: &Findings| found.sums.len() == 1 && found.wrong.is_empty(),
+        ),
         ("DELETE FROM billing.quarantined_messages", &|found: &Findings| {
             found.not_received.len() == 1 && found.sums.len() == 1
         }),
@@ -64,7 +95,8 @@ async fn the_checker_names_planted_corruptions() {
             found.not_received.len() == 1 && found.lost.is_empty()
         }),
     ];
-    for (corruption, named) in corruptions {
+    let others = others.iter().map(|(corruption, named)| (*corruption, named as Named<'_>));
+    for (corruption, named) in corruptions.into_iter().chain(others) {
         let database = &stage.db.owner;
         let ledger = stage.publisher.journal.lock().await.ledger();
         let last = stage.last_sequence().await;

@@ -5,9 +5,9 @@ use std::time::Instant;
 use async_nats::jetstream::stream::RetentionPolicy;
 use tokio::sync::Mutex;
 
-use crate::pod::Pod;
+use crate::pod::{Pod, RunningPod};
 use crate::process::until;
-use crate::stage::{CONSUMER, Plan, STREAM, Stage};
+use crate::stage::{CONSUMER, Load, Plan, STREAM, Stage};
 
 /// Clusters take turns, so that a small machine stays calm.
 pub(crate) static TURN: Mutex<()> = Mutex::const_new(());
@@ -46,30 +46,53 @@ async fn step_down(stage: &Stage, what: &str) {
     assert!(answer.contains("\"success\":true"), "{what}: {answer}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_that_loses_leaders_and_nodes() {
-    let _turn = TURN.lock().await;
-    let mut stage = Stage::new(Plan { nodes: 3, ..Plan::default() }).await;
-    let pods = [Pod::default().ready(&stage).await, Pod::default().ready(&stage).await];
-    let load = stage.publisher.load();
-    until("usage is recorded", 30, async || stage.count("billing_events").await > 500).await;
-
-    let before = consumer_leader(&stage).await;
-    step_down(&stage, &format!("CONSUMER.LEADER.STEPDOWN.{STREAM}.{CONSUMER}")).await;
+/// First of the consumer, then of the stream, then with the node that leads.
+async fn loses_leaders(stage: &mut Stage) {
+    let before = consumer_leader(stage).await;
+    step_down(stage, &format!("CONSUMER.LEADER.STEPDOWN.{STREAM}.{CONSUMER}")).await;
     until("the consumer has another leader", 20, async || {
-        let now = consumer_leader(&stage).await;
+        let now = consumer_leader(stage).await;
         now.is_some() && now != before
     })
     .await;
-    resumes(&stage, "after the consumer's leader stepped down").await;
-    step_down(&stage, &format!("STREAM.LEADER.STEPDOWN.{STREAM}")).await;
-    resumes(&stage, "after the stream's leader stepped down").await;
+    resumes(stage, "after the consumer's leader stepped down").await;
+    step_down(stage, &format!("STREAM.LEADER.STEPDOWN.{STREAM}")).await;
+    resumes(stage, "after the stream's leader stepped down").await;
 
-    let node = leader(&stage).await;
+    let node = leader(stage).await;
     stage.nats.kill_node(node);
-    resumes(&stage, "after the leading node was killed").await;
+    resumes(stage, "after the leading node was killed").await;
     stage.nats.start_node(node);
-    resumes(&stage, "after the node came back").await;
+    resumes(stage, "after the node came back").await;
+}
+
+/// Two pods, and what is published meanwhile.
+async fn under_load(retention: RetentionPolicy) -> (Stage, [RunningPod; 2], Load) {
+    let stage = Stage::new(Plan { nodes: 3, retention, ..Plan::default() }).await;
+    let pods = [Pod::default().ready(&stage).await, Pod::default().ready(&stage).await];
+    let load = stage.publisher.load();
+    until("usage is recorded", 30, async || stage.count("billing_events").await > 500).await;
+    (stage, pods, load)
+}
+
+/// A stream that keeps what is acknowledged: a new leader must know how far that is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_whose_stream_keeps_its_messages_loses_leaders() {
+    let _turn = TURN.lock().await;
+    let (mut stage, pods, load) = under_load(RetentionPolicy::Limits).await;
+    loses_leaders(&mut stage).await;
+    load.stop().await;
+    stage.prove().await;
+    for pod in pods {
+        pod.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_loses_leaders_and_nodes() {
+    let _turn = TURN.lock().await;
+    let (mut stage, pods, load) = under_load(RetentionPolicy::WorkQueue).await;
+    loses_leaders(&mut stage).await;
 
     let reachable = async |expected: u64| {
         for pod in &pods {

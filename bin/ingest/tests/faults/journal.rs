@@ -80,6 +80,14 @@ impl Message {
         self
     }
 
+    /// What must be recorded of it beside its amounts; its tier, which a report does not say, comes last.
+    fn facts(&self) -> String {
+        let Self { operator, segments, status, .. } = self;
+        let (account, tenant, tier) = (account(self.account), tenant(self.account), tier(self.account));
+        let charged_at = self.charged_at.as_microsecond();
+        format!("{account}/{tenant}/{operator}/MT/{segments}/USD/{status}/{charged_at}/{tier}")
+    }
+
     pub(crate) fn payload(&self) -> Vec<u8> {
         if let Some(raw) = &self.raw {
             return raw.clone();
@@ -161,8 +169,8 @@ pub(crate) struct Journal {
 /// What a journal comes to.
 #[derive(Default)]
 pub(crate) struct Ledger {
-    /// By message id.
-    pub(crate) attempted: BTreeMap<Uuid, Expected>,
+    /// By message id: with the facts of it.
+    pub(crate) attempted: BTreeMap<Uuid, (Expected, String)>,
     /// Message ids of which a publication was acknowledged by the stream.
     pub(crate) acknowledged: BTreeSet<Uuid>,
     /// What no id can be read of: by the stream's sequence number.
@@ -186,7 +194,7 @@ impl Journal {
             Expected::Unrated => "unrated".to_owned(),
             Expected::Quarantined(reason) => format!("quarantined {reason}"),
         };
-        writeln!(self.file, "attempt {} {} {expected}", self.publications, message.id).unwrap();
+        writeln!(self.file, "attempt {} {} {} {expected}", self.publications, message.id, message.facts()).unwrap();
         self.publications
     }
 
@@ -199,7 +207,7 @@ impl Journal {
     pub(crate) fn expect(&mut self, message: &Message) {
         let Expected::Rated { amount, cost } = &message.expected else { panic!("only a price can come later") };
         let cost = cost.map_or_else(|| "-".to_owned(), |cost| cost.to_string());
-        writeln!(self.file, "attempt 0 {} rated {amount} {cost}", message.id).unwrap();
+        writeln!(self.file, "attempt 0 {} {} rated {amount} {cost}", message.id, message.facts()).unwrap();
     }
 
     pub(crate) fn sync(&self) {
@@ -213,7 +221,7 @@ impl Journal {
         for line in std::fs::read_to_string(&self.path).unwrap().lines() {
             let words: Vec<&str> = line.split(' ').collect();
             match words[..] {
-                ["attempt", publication, id, ref rest @ ..] => {
+                ["attempt", publication, id, facts, ref rest @ ..] => {
                     let id: Uuid = id.parse().unwrap();
                     let expected = match rest {
                         ["rated", amount, cost] => {
@@ -224,7 +232,7 @@ impl Journal {
                     };
                     publications.insert(publication.to_owned(), (id, expected.clone()));
                     if !matches!(expected, Expected::Quarantined(_)) {
-                        ledger.attempted.insert(id, expected);
+                        ledger.attempted.insert(id, (expected, facts.to_owned()));
                     }
                 }
                 ["ack", publication, sequence] => {

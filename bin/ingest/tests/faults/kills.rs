@@ -10,6 +10,8 @@ use crate::process::{local, until};
 use crate::proxy::{Mode, Proxy, Trap};
 use crate::stage::{Plan, SHORT_ACK_WAIT, Stage};
 
+/// As in production.
+const ACK_WAIT: Duration = Duration::from_secs(30);
 /// More than any other transaction than that of a batch.
 const BATCH_BYTES: usize = 8_000;
 
@@ -160,6 +162,27 @@ async fn digest(stage: &Stage) -> String {
                 || (SELECT count(*) FROM billing.quarantined_messages)::text)",
         )
         .await
+}
+
+/// What cannot be recorded before the process must end is given back: another pod has it at once, and not after half a minute.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_asked_to_stop_while_the_database_says_nothing() {
+    let stage = Stage::new(Plan::default()).await;
+    let database = Proxy::to(local(stage.database_port())).await;
+    let pod = Pod::default().database_at(database.port).ready(&stage).await;
+    stage.publish(&stage.messages(500).await).await;
+    stage.drained().await;
+    database.set(Mode::Blackhole);
+    // Nothing comes back by itself for half a minute.
+    stage.set_ack_wait(ACK_WAIT).await.unwrap();
+    stage.publish(&stage.messages(2_000).await).await;
+    let in_hand = async || stage.consumer().await.unwrap().num_ack_pending >= 1_000;
+    until("it has messages in hand", 20, in_hand).await;
+    pod.stop().await;
+    let other = Pod::default().ready(&stage).await;
+    until("all of it is recorded", 15, async || stage.count("billing_events").await == 2_500).await;
+    stage.prove().await;
+    other.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

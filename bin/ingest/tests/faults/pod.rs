@@ -67,8 +67,24 @@ impl Pod {
         pod
     }
 
+    /// Runs one of its commands instead; the exit code, what it prints, and what it says of itself.
+    pub(crate) fn run(self, stage: &Stage, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let output = self.command(stage, [0, 0]).args(arguments).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+
     pub(crate) fn start(self, stage: &Stage) -> RunningPod {
         let (health_port, metrics_port) = (free_port(), free_port());
+        let command = self.command(stage, [health_port, metrics_port]);
+        let file = |kind: &str| stage.folder.path().join(format!("ingest-{kind}-{health_port}.log"));
+        let log = file("pod");
+        let process = Process::start(command, &log);
+        RunningPod { process, log, health_port, metrics_port, metrics_page: file("metrics") }
+    }
+
+    /// The program with its environment.
+    fn command(self, stage: &Stage, [health_port, metrics_port]: [u16; 2]) -> Command {
         let database = match self.database_port {
             Some(port) => format!("postgres://127.0.0.1:{port}/{}", stage.database_name()),
             None => stage.db.url.clone(),
@@ -95,10 +111,7 @@ impl Pod {
             command.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint).env("OTEL_TRACES_SAMPLER_ARG", ratio);
         }
         command.envs(self.credentials).envs(self.more);
-        let file = |kind: &str| stage.folder.path().join(format!("ingest-{kind}-{health_port}.log"));
-        let log = file("pod");
-        let process = Process::start(command, &log);
-        RunningPod { process, log, health_port, metrics_port, metrics_page: file("metrics") }
+        command
     }
 }
 

@@ -1,5 +1,6 @@
 //! The ledger: claims, rated events, buckets, what waits and what is kept aside.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::AddAssign;
 
@@ -12,7 +13,7 @@ use crate::{DayRange, MessageId};
 use super::{PortError, UnratedGroup};
 
 /// What became of a batch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RecordOutcome {
     /// Committed.
     Recorded(Recorded),
@@ -21,7 +22,7 @@ pub enum RecordOutcome {
 }
 
 /// Counts of one recorded batch; but for the two that are parts of `rated`, they sum to its size.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Recorded {
     /// Rated events that are new.
     pub rated: u64,
@@ -37,8 +38,8 @@ pub struct Recorded {
     pub redelivered: u64,
     /// Published again with other content: quarantined.
     pub conflicts: u64,
-    /// Quarantined for another reason. Repeated deliveries included.
-    pub quarantined: u64,
+    /// Quarantined for another reason, by reason.
+    pub quarantined: BTreeMap<QuarantineReason, u64>,
 }
 
 /// A claimed message that waits to be rated.
@@ -91,7 +92,8 @@ pub trait UsageLedger {
     /// its place among the unrated; counts duplicates; quarantines the rest. One transaction, under the shared lock
     /// of the price book; [`RecordOutcome::Stale`] unless both versions are current.
     ///
-    /// Whatever is delivered again, by whichever pod, at whatever age, changes nothing.
+    /// Whatever is delivered again, by whichever pod, at whatever age, changes nothing: even if it were judged otherwise now,
+    /// for time has passed or a price has changed.
     fn record(&self, batch: &UsageBatch<'_>) -> impl Future<Output = Result<RecordOutcome, PortError>> + Send;
 
     /// Up to `limit` groups of what waits, after a place. Its work grows with the groups, not with what waits in them.

@@ -8,7 +8,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::pricing::{Rated, Rating};
-use crate::{AccountId, Day, MoneyError, Month, PriceBook, TenantId};
+use crate::{AccountId, Day, MessageId, MoneyError, Month, PriceBook, TenantId};
 
 use super::account::{AccountDirectory, Observation};
 use super::claim::Fingerprint;
@@ -146,6 +146,8 @@ pub struct QuarantinedMessage<'a> {
     pub reason: QuarantineReason,
     /// What exactly is wrong, without quoting the message.
     pub detail: String,
+    /// Its id, when all of it could be read.
+    pub message: Option<MessageId>,
     /// The account, when the message could be read that far.
     pub account: Option<AccountId>,
     /// The message as it came.
@@ -159,6 +161,7 @@ impl fmt::Debug for QuarantinedMessage<'_> {
             .field("receipt", &self.receipt)
             .field("reason", &self.reason)
             .field("detail", &self.detail)
+            .field("message", &self.message)
             .field("account", &self.account)
             .field("raw_bytes", &self.raw.len())
             .finish()
@@ -178,6 +181,17 @@ pub struct UsageBatch<'a> {
     pub unrated: Vec<(UnratedUsage, &'a [u8])>,
     /// Kept aside.
     pub quarantined: Vec<QuarantinedMessage<'a>>,
+    /// Whether this replays what was quarantined. Otherwise what is aside stays aside, however often it is delivered.
+    pub is_replay: bool,
+}
+
+impl UsageBatch<'_> {
+    /// The place on the stream of each of its messages.
+    pub fn receipts(&self) -> impl Iterator<Item = Receipt> {
+        let rated = self.rated.iter().map(|(usage, _)| usage.receipt);
+        let unrated = self.unrated.iter().map(|(usage, _)| usage.receipt);
+        rated.chain(unrated).chain(self.quarantined.iter().map(|message| message.receipt))
+    }
 }
 
 /// Why a readable message is not admitted as usage.

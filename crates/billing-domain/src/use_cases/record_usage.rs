@@ -56,15 +56,15 @@ pub fn set_refused_aside<'a>(
     directory: &AccountDirectory,
     book: &PriceBook,
 ) -> UsageBatch<'a> {
-    let account = match &delivery.content {
-        Ok(usage) => Some(usage.account),
-        Err(unreadable) => unreadable.account,
+    let (message, account) = match &delivery.content {
+        Ok(usage) => (Some(usage.message), Some(usage.account)),
+        Err(unreadable) => (None, unreadable.account),
     };
     let (receipt, raw, reason) = (delivery.receipt, delivery.raw, QuarantineReason::Refused);
     UsageBatch {
         book_version: book.version(),
         directory_version: directory.version(),
-        quarantined: vec![QuarantinedMessage { receipt, reason, detail: why, account, raw }],
+        quarantined: vec![QuarantinedMessage { receipt, reason, detail: why, message, account, raw }],
         ..UsageBatch::default()
     }
 }
@@ -77,11 +77,11 @@ fn place<'a>(
     book: &PriceBook,
 ) {
     let (receipt, raw) = (delivery.receipt, delivery.raw);
-    let quarantined = |reason, detail, account| QuarantinedMessage { receipt, reason, detail, account, raw };
     let usage = match &delivery.content {
         Ok(usage) => usage,
         Err(bad) => {
-            batch.quarantined.push(quarantined(bad.reason, bad.detail.clone(), bad.account));
+            let Unreadable { reason, detail, account } = bad.clone();
+            batch.quarantined.push(QuarantinedMessage { receipt, reason, detail, message: None, account, raw });
             return;
         }
     };
@@ -95,7 +95,9 @@ fn place<'a>(
             batch.unrated.push((UnratedUsage { receipt, fingerprint, usage: usage.clone(), tenant, reason }, raw));
         }
         Err(refused) => {
-            batch.quarantined.push(quarantined(refused.reason(), refused.to_string(), Some(usage.account)));
+            let (reason, detail) = (refused.reason(), refused.to_string());
+            let (message, account) = (Some(usage.message), Some(usage.account));
+            batch.quarantined.push(QuarantinedMessage { receipt, reason, detail, message, account, raw });
         }
     }
 }

@@ -127,6 +127,7 @@ where
         let mut batch = UsageBatch {
             book_version: self.book.version(),
             directory_version: self.directory.version(),
+            is_replay: true,
             ..UsageBatch::default()
         };
         match admitted {

@@ -1,14 +1,51 @@
 //! What a batch leaves beside the events: second publications, and messages for a person to look at.
 
+use std::collections::BTreeSet;
+
 use billing_domain::AccountId;
 use billing_domain::ports::KEPT_BYTES_MAX;
-use billing_domain::usage::{QuarantinedMessage, redacted};
+use billing_domain::usage::{QuarantinedMessage, Receipt, UsageBatch, redacted};
 use jiff::Timestamp;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::claims::{Claimant, sequence};
+use crate::columns::Table;
 use crate::session::Session;
+use crate::stream_gaps::stretches;
 use crate::transaction::Failure;
+
+const TABLE: Table = Table("quarantined_messages");
+
+/// What is aside of some stretches of the stream.
+const FIND: &str = "SELECT aside.stream_sequence, aside.published_at
+    FROM (SELECT unnest($1::bigint[]) AS first, unnest($2::bigint[]) AS last) AS stretch
+    CROSS JOIN LATERAL (
+        SELECT stream_sequence, published_at FROM billing.quarantined_messages
+            WHERE stream_sequence BETWEEN stretch.first AND stretch.last
+        UNION ALL SELECT stream_sequence, published_at FROM billing.duplicate_messages
+            WHERE stream_sequence BETWEEN stretch.first AND stretch.last
+    ) AS aside";
+
+/// Makes the question of [`find`] known to the session.
+pub(super) async fn prepare(session: &Session) -> Result<(), Failure> {
+    session.statement(FIND).await?;
+    Ok(())
+}
+
+/// What was set aside before of a batch; one that replays it does not ask. Mostly a batch is one stretch of the stream.
+pub(super) async fn find(session: &Session, batch: &UsageBatch<'_>) -> Result<BTreeSet<Receipt>, Failure> {
+    if batch.is_replay {
+        return Ok(BTreeSet::new());
+    }
+    let (first, last) = stretches(batch)?;
+    let rows = session.query(FIND, &[&first, &last]).await?;
+    let receipt = |row: &Row| {
+        let sequence = TABLE.count("stream_sequence", row.try_get(0)?)?;
+        Ok(Receipt { sequence, published_at: row.try_get(1)? })
+    };
+    rows.iter().map(receipt).collect()
+}
 
 /// A second publication of a message that stands.
 pub(super) struct Duplicate {

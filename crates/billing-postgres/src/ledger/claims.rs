@@ -1,15 +1,14 @@
 //! Claims of message ids, and the judgement of each delivery of a batch against the claim that stands.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use billing_domain::MessageId;
 use billing_domain::usage::{Claim, ClaimVerdict, Fingerprint, Receipt, judge};
 use jiff::Timestamp;
-use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
-use super::rows::Rows;
+use super::rows::{self, Row};
 use crate::columns::Table;
 use crate::session::Session;
 use crate::transaction::Failure;
@@ -26,7 +25,6 @@ const INSERT: &str = "INSERT INTO billing.message_keys
         (message_id, fingerprint, stream_sequence, published_at, charged_at)
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::timestamptz[], $5::timestamptz[])
     ON CONFLICT (message_id) DO NOTHING RETURNING message_id";
-const ROW_BYTES: usize = 2 + 5 * 4 + 16 + 16 + 8 + 8 + 8;
 
 /// What a delivery claims.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +62,13 @@ impl<'a> Claimants<'a> {
         self.groups().map(|group| self.all[group[0]].message.0).collect()
     }
 
+    /// Leaves out deliveries that came before and stay what they were then: they claim nothing, and are redeliveries.
+    pub(super) fn leave_out(&mut self, receipts: &BTreeSet<Receipt>) {
+        if !receipts.is_empty() {
+            self.ordered.retain(|&place| !receipts.contains(&self.all[place].receipt));
+        }
+    }
+
     /// The places of each id's claimants.
     fn groups(&self) -> impl Iterator<Item = &[usize]> {
         self.ordered.chunk_by(|&a, &b| self.all[a].message == self.all[b].message)
@@ -80,11 +85,10 @@ impl<'a> Claimants<'a> {
     pub(super) async fn claim(
         &self,
         session: &Session,
-        found: &[Row],
+        found: &mut HashMap<Uuid, Claim>,
         careful: bool,
     ) -> Result<Vec<ClaimVerdict>, Failure> {
-        let mut found = read(found)?;
-        let firsts = self.firsts(&found);
+        let firsts = self.firsts(found);
         if careful {
             let made = insert(session, &firsts).await?;
             let lost: Vec<Uuid> =
@@ -93,7 +97,7 @@ impl<'a> Claimants<'a> {
         } else {
             copy(session, &firsts).await?;
         }
-        Ok(self.judge(&found))
+        Ok(self.judge(found))
     }
 
     fn judge(&self, found: &HashMap<Uuid, Claim>) -> Vec<ClaimVerdict> {
@@ -114,8 +118,9 @@ impl<'a> Claimants<'a> {
     }
 }
 
-fn read(rows: &[Row]) -> Result<HashMap<Uuid, Claim>, Failure> {
-    let claim = |row: &Row| {
+/// The claims that stand, by id.
+pub(super) fn read(rows: &[tokio_postgres::Row]) -> Result<HashMap<Uuid, Claim>, Failure> {
+    let claim = |row: &tokio_postgres::Row| {
         let id: Uuid = row.try_get(0)?;
         let sequence = TABLE.count("stream_sequence", row.try_get(2)?)?;
         let receipt = Receipt { sequence, published_at: row.try_get(3)? };
@@ -128,12 +133,12 @@ async fn copy(session: &Session, firsts: &[&Claimant]) -> Result<(), Failure> {
     if firsts.is_empty() {
         return Ok(());
     }
-    let mut rows = Rows::new(5, firsts.len(), ROW_BYTES);
-    for first in firsts {
-        rows.begin().uuid(first.message.0).uuid(first.fingerprint.0).bigint(sequence(first.receipt)?);
-        rows.instant(first.receipt.published_at).instant(first.charged_at);
-    }
-    match rows.copy(session, COPY).await {
+    let put = |row: &mut Row<'_>, first: &&Claimant| {
+        row.uuid(first.message.0).uuid(first.fingerprint.0).bigint(sequence(first.receipt)?);
+        row.instant(first.receipt.published_at).instant(first.charged_at);
+        Ok(())
+    };
+    match rows::copy(session, COPY, 5, firsts, put).await {
         Err(Failure::Driver(error)) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
             Err(Failure::Contested("another writer has claimed the same messages"))
         }
@@ -178,10 +183,13 @@ mod tests {
             claimant(7, 3, same),
             claimant(7, 6, same),
         ];
-        let claimants = Claimants::new(&all);
+        let mut claimants = Claimants::new(&all);
         assert_eq!(claimants.ids(), [Uuid::from_u128(7), Uuid::from_u128(9)]);
         let found = HashMap::from([(Uuid::from_u128(7), all[4].claim())]);
         use ClaimVerdict::{Conflict, Duplicate, New, Redelivery};
         assert_eq!(claimants.judge(&found), [Conflict, New, Redelivery, Duplicate, Redelivery, Duplicate]);
+        // Were the first publication aside, the second would make the claim.
+        claimants.leave_out(&BTreeSet::from([all[1].receipt]));
+        assert_eq!(claimants.judge(&found), [Conflict, Redelivery, Redelivery, New, Redelivery, Duplicate]);
     }
 }

@@ -16,15 +16,13 @@ use crate::transaction::{Failure, Transaction};
 
 use super::buckets::Additions;
 use super::claims::sequence;
-use super::rows::Rows;
+use super::rows::{self, Row};
 
 /// Months for which partitions are made, from the month before: usage of last month still comes in.
 const MONTHS_AHEAD: i32 = 4;
 
 const COLUMNS: &str = "message_id, account_id, tenant_id, bucket_id, charged_at, price_id, cost_id, amount_micros,
     cost_micros, stream_sequence, segments, operator_id, tier, direction, currency, cost_currency, dlr_status";
-/// About: the texts are short.
-const ROW_BYTES: usize = 270;
 
 /// Writes new events and adds them to their buckets. `partitions` are those that may be copied into: the table as a whole
 /// is fenced by tenant, and what is fenced takes no COPY. Events of other months go the long way.
@@ -71,29 +69,26 @@ fn partition(month: Month) -> String {
 }
 
 async fn copy(session: &Session, partition: &str, events: &[(&RatedUsage, i64)]) -> Result<(), Failure> {
-    let mut rows = Rows::new(17, events.len(), ROW_BYTES);
-    for (usage, bucket) in events {
-        put(&mut rows, usage, *bucket)?;
-    }
-    rows.copy(session, &format!("COPY billing.{partition} ({COLUMNS}) FROM STDIN (FORMAT binary)")).await
+    let sql = format!("COPY billing.{partition} ({COLUMNS}) FROM STDIN (FORMAT binary)");
+    rows::copy(session, &sql, 17, events, put).await
 }
 
-fn put(rows: &mut Rows, usage: &RatedUsage, bucket: i64) -> Result<(), Failure> {
+fn put(row: &mut Row<'_>, (usage, bucket): &(&RatedUsage, i64)) -> Result<(), Failure> {
     let (event, rated) = (&usage.event, &usage.rated);
-    rows.begin().uuid(event.message.0).uuid(event.account.0).uuid(event.tenant.0).bigint(bucket);
-    rows.instant(event.charged_at).uuid(rated.price.0);
+    row.uuid(event.message.0).uuid(event.account.0).uuid(event.tenant.0).bigint(*bucket);
+    row.instant(event.charged_at).uuid(rated.price.0);
     match &rated.cost {
-        Some(cost) => rows.uuid(cost.cost.0).bigint(rated.amount.0).bigint(cost.amount.0),
-        None => rows.null().bigint(rated.amount.0).null(),
+        Some(cost) => row.uuid(cost.cost.0).bigint(rated.amount.0).bigint(cost.amount.0),
+        None => row.null().bigint(rated.amount.0).null(),
     };
-    rows.bigint(sequence(usage.receipt)?).smallint(i16::from(event.segments.get()));
-    rows.text(event.operator.as_str()).text(event.tier.as_str()).text(event.direction.name());
-    rows.text(event.currency.code());
+    row.bigint(sequence(usage.receipt)?).smallint(i16::from(event.segments.get()));
+    row.text(event.operator.as_str()).text(event.tier.as_str()).text(event.direction.name());
+    row.text(event.currency.code());
     match &rated.cost {
-        Some(cost) => rows.text(cost.currency.code()),
-        None => rows.null(),
+        Some(cost) => row.text(cost.currency.code()),
+        None => row.null(),
     };
-    rows.text(event.dlr_status.name());
+    row.text(event.dlr_status.name());
     Ok(())
 }
 

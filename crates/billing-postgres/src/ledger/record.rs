@@ -1,5 +1,6 @@
 //! Recording a batch: the transaction of the hot path.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use billing_domain::ports::{RecordOutcome, Recorded};
@@ -54,18 +55,36 @@ impl SessionTransaction for RecordBatch<'_> {
     async fn run(&self, session: &Session, attempt: u32) -> Result<Verdict<RecordOutcome>, Failure> {
         let batch = self.batch;
         let (claimed, all) = claimants(batch);
-        let claimants = Claimants::new(&all);
-        let ids = claimants.ids();
+        let mut claimants = Claimants::new(&all);
+        let mut ids = claimants.ids();
+        ids.extend(batch.quarantined.iter().filter_map(|message| Some(message.message?.0)));
         let find = session.statement(claims::FIND).await?;
         let values: [&(dyn ToSql + Sync); 1] = [&ids];
-        let (state, found) = tokio::join!(versions::begin(session), session.client.query(&find, &values));
-        let (state, found) = (state?, found?);
+        // All are known to the session before the first is sent, so they go out in one flight and in this order.
+        versions::prepare(session).await?;
+        aside::prepare(session).await?;
+        let (state, found, aside) = tokio::join!(
+            biased;
+            versions::begin(session),
+            session.client.query(&find, &values),
+            aside::find(session, batch),
+        );
+        let (state, mut found, mut aside) = (state?, claims::read(&found?)?, aside?);
         if state.versions != (batch.book_version, batch.directory_version) {
             return Ok(Verdict::Rollback(RecordOutcome::Stale));
         }
-        let verdicts = claimants.claim(session, &found, attempt >= CAREFUL_FROM).await?;
+        claimants.leave_out(&aside);
+        let verdicts = claimants.claim(session, &mut found, attempt >= CAREFUL_FROM).await?;
         let mut sorted = sort(&claimed, &all, &verdicts);
-        sorted.quarantined.extend(batch.quarantined.iter().cloned());
+        for message in &batch.quarantined {
+            let standing = message.message.and_then(|id| found.get(&id.0));
+            let is_aside = !aside.insert(message.receipt);
+            if is_aside || standing.is_some_and(|claim| claim.receipt == message.receipt) {
+                sorted.redelivered += 1;
+            } else {
+                sorted.quarantined.push(message.clone());
+            }
+        }
         aside::note_duplicates(session, &sorted.duplicates).await?;
         aside::quarantine(session, &sorted.quarantined).await?;
         waiting::set_aside(session, &sorted.unrated).await?;
@@ -75,7 +94,7 @@ impl SessionTransaction for RecordBatch<'_> {
         let written = events::write(session, &sorted.rated, &state.partitions, sealed).await;
         self.sealed.fetch_or(matches!(written, Err(Failure::Contested(_))), Ordering::Relaxed);
         written?;
-        Ok(Verdict::Commit(RecordOutcome::Recorded(count(&sorted, batch.quarantined.len()))))
+        Ok(Verdict::Commit(RecordOutcome::Recorded(count(&sorted))))
     }
 }
 
@@ -121,6 +140,7 @@ fn sort<'a>(claimed: &[Claimed<'a>], claimants: &[Claimant], verdicts: &[ClaimVe
                     receipt: claimant.receipt,
                     reason: QuarantineReason::Conflict,
                     detail: "the message id stands with other content".to_owned(),
+                    message: Some(claimant.message),
                     account: Some(account),
                     raw,
                 });
@@ -130,7 +150,11 @@ fn sort<'a>(claimed: &[Claimed<'a>], claimants: &[Claimant], verdicts: &[ClaimVe
     sorted
 }
 
-fn count(sorted: &Sorted<'_>, quarantined: usize) -> Recorded {
+fn count(sorted: &Sorted<'_>) -> Recorded {
+    let mut quarantined: BTreeMap<QuarantineReason, u64> = BTreeMap::new();
+    for message in sorted.quarantined.iter().filter(|message| message.reason != QuarantineReason::Conflict) {
+        *quarantined.entry(message.reason).or_default() += 1;
+    }
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     Recorded {
         rated: number(sorted.rated.len()),
@@ -140,6 +164,6 @@ fn count(sorted: &Sorted<'_>, quarantined: usize) -> Recorded {
         duplicates: number(sorted.duplicates.len()),
         redelivered: sorted.redelivered,
         conflicts: sorted.conflicts,
-        quarantined: number(quarantined),
+        quarantined,
     }
 }

@@ -87,6 +87,13 @@ const STATE: &str = "SELECT
         WHERE i.inhparent = 'billing.billing_events'::regclass AND NOT i.inhdetachpending
             AND has_table_privilege(c.oid, 'INSERT'))";
 
+/// Makes the questions of [`begin`] known to the session.
+pub(super) async fn prepare(session: &Session) -> Result<(), Failure> {
+    session.statement(HOLD_SHARED).await?;
+    session.statement(STATE).await?;
+    Ok(())
+}
+
 /// Begins a transaction and takes the shared locks until it ends, as [`hold_shared`] does: the locks first, in a
 /// statement of their own. All of it is in flight at once; what is asked after it is answered after it.
 pub(super) async fn begin(session: &Session) -> Result<State, Failure> {

@@ -29,12 +29,9 @@ async fn whatever_is_delivered_again_changes_nothing() {
     let again = db.record(&first).await;
     assert_eq!(again, RecordOutcome::Recorded(Recorded { redelivered: 50, ..Recorded::default() }));
     let republished: Vec<_> = first.iter().map(|(_, usage)| (receipt(), usage.clone())).collect();
-    for (count, redelivered) in [(50, 0), (50, 0)] {
+    for (duplicates, redelivered) in [(50, 0), (0, 50)] {
         let outcome = db.record(&republished).await;
-        assert_eq!(
-            outcome,
-            RecordOutcome::Recorded(Recorded { duplicates: count, redelivered, ..Recorded::default() })
-        );
+        assert_eq!(outcome, RecordOutcome::Recorded(Recorded { duplicates, redelivered, ..Recorded::default() }));
     }
     assert_eq!(db.text(SUMS).await, after_first);
     assert_eq!(db.number("SELECT count(*) FROM billing.duplicate_messages").await, 50);

@@ -1,7 +1,9 @@
 //! Recording: once, at the versions that it was prepared with.
 
+use std::collections::BTreeMap;
+
 use billing_domain::ports::{Accounts, PriceAdmin, PriceBookStore, RecordOutcome, Recorded, UsageLedger, UsageReader};
-use billing_domain::usage::{DlrStatus, Granularity};
+use billing_domain::usage::{DlrStatus, Granularity, QuarantineReason, Receipt, ReportedUsage};
 use jiff::Timestamp;
 
 use crate::builders::{event, price};
@@ -36,10 +38,10 @@ where
     stage.add_price(price("0.01")).await;
     let message = event();
     stage.record(&[(at(1), message.clone())]).await;
-    for sequence in [2, 3, 3] {
+    let (duplicate, again) = (Recorded { duplicates: 1, ..Recorded::default() }, redelivered());
+    for (sequence, expected) in [(2, &duplicate), (3, &duplicate), (3, &again)] {
         let recorded = stage.record(&[(at(sequence), message.clone())]).await;
-        let counted = Recorded { duplicates: 1, ..Recorded::default() };
-        assert_eq!(recorded, counted, "a second publication, at {sequence}, is a duplicate");
+        assert_eq!(recorded, *expected, "a second publication, at {sequence}, is a duplicate once");
     }
     assert_eq!(stage.usage().await, (1, 1, 10_000), "a second publication is not recorded");
 }
@@ -51,17 +53,55 @@ where
     stage.add_price(price("0.01")).await;
     let first = event();
     stage.record(&[(at(1), first.clone())]).await;
-    for (sequence, other) in [
-        (2, first.clone().segments(9)),
-        (3, first.clone().status(DlrStatus::Failed)),
-        (4, first.clone().operator("op-21")),
-        (4, first.clone().operator("op-21")),
+    let (conflict, again) = (Recorded { conflicts: 1, ..Recorded::default() }, redelivered());
+    for (sequence, other, expected) in [
+        (2, first.clone().segments(9), &conflict),
+        (3, first.clone().status(DlrStatus::Failed), &conflict),
+        (4, first.clone().operator("op-21"), &conflict),
+        (4, first.clone().operator("op-21"), &again),
     ] {
         let recorded = stage.record(&[(at(sequence), other)]).await;
-        let conflict = Recorded { conflicts: 1, ..Recorded::default() };
-        assert_eq!(recorded, conflict, "other content under an id that stands, at {sequence}, is a conflict");
+        assert_eq!(recorded, *expected, "other content under an id that stands, at {sequence}, is a conflict once");
     }
     assert_eq!(stage.usage().await, (1, 1, 10_000), "the first content stands");
+}
+
+fn redelivered() -> Recorded {
+    Recorded { redelivered: 1, ..Recorded::default() }
+}
+
+pub(super) async fn what_is_judged_otherwise_later_stays_what_it_was<S>(stage: &Stage<S>)
+where
+    S: UsageLedger + Accounts + PriceBookStore + PriceAdmin + UsageReader,
+{
+    stage.add_price(price("0.01")).await;
+    // By which its account is known.
+    stage.record(&[(at(9), event())]).await;
+    let (directory, book) = (stage.directory().await, stage.book().await);
+    // Published before it was charged, by the stream's clock too.
+    let published_at: Timestamp = "2026-10-05T11:00:00Z".parse().expect("an instant");
+    let at = |sequence| Receipt { sequence, published_at };
+    let record = async |sequence, of: &ReportedUsage, instant: &str| {
+        let instant = instant.parse().expect("an instant");
+        match stage.record_by(&directory, &book, &[(at(sequence), of.clone())], instant).await {
+            RecordOutcome::Recorded(recorded) => recorded,
+            RecordOutcome::Stale => panic!("nothing has changed since the batch was prepared"),
+        }
+    };
+    let early = event().at("2026-10-05T12:00:00Z").reported();
+    let quarantined = |reason| Recorded { quarantined: BTreeMap::from([(reason, 1)]), ..Recorded::default() };
+    let recorded = record(1, &early, "2026-10-05T11:00:00Z").await;
+    assert_eq!(recorded, quarantined(QuarantineReason::Future), "what is to come is quarantined");
+    let recorded = record(1, &early, "2026-10-05T13:00:00Z").await;
+    assert_eq!(recorded, redelivered(), "what was quarantined stays so when it is delivered in its time");
+    let new = Recorded { rated: 1, uncosted: 1, ..Recorded::default() };
+    assert_eq!(record(2, &early, "2026-10-05T13:00:00Z").await, new, "published again, it is new");
+    let recorded = record(2, &early, "2028-10-05T13:00:00Z").await;
+    assert_eq!(recorded, redelivered(), "what was recorded stays so when it is delivered too late");
+    assert_eq!(record(3, &early, "2026-10-05T13:00:00Z").await.duplicates, 1, "once more, it is a duplicate");
+    let recorded = record(3, &early, "2028-10-05T13:00:00Z").await;
+    assert_eq!(recorded, redelivered(), "a duplicate stays one when it is delivered too late");
+    assert_eq!(stage.usage().await.0, 2, "each message is in one place");
 }
 
 pub(super) async fn of_one_batch_the_first_publication_stands<S>(stage: &Stage<S>)

@@ -58,6 +58,7 @@ where
     ledger::what_is_delivered_again_changes_nothing(&Stage(make().await)).await;
     ledger::a_second_publication_is_counted_and_not_recorded(&Stage(make().await)).await;
     ledger::the_first_content_stands(&Stage(make().await)).await;
+    ledger::what_is_judged_otherwise_later_stays_what_it_was(&Stage(make().await)).await;
     ledger::of_one_batch_the_first_publication_stands(&Stage(make().await)).await;
     ledger::nothing_is_written_at_a_version_that_is_past(&Stage(make().await)).await;
     ledger::sums_are_those_of_the_events(&Stage(make().await)).await;

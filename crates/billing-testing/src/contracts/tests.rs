@@ -56,6 +56,7 @@ fn the_fakes_keep_every_contract() {
 fn a_broken_promise_is_found_out() {
     for (suite, flaw, promise) in [
         (Suite::UsageLedger, Flaw::ForgetsClaims, "is nothing new"),
+        (Suite::UsageLedger, Flaw::ForgetsWhatIsAside, "a duplicate once"),
         (Suite::UsageLedger, Flaw::RatesAtAnyVersion, "a price has changed since"),
         (Suite::UsageLedger, Flaw::RatesWhatIsGone, "what was rated does not wait any more"),
         (Suite::UsageLedger, Flaw::CostsTwice, "of two at once each cost is filled by one"),

@@ -110,9 +110,16 @@ impl Bao {
     }
 
     pub(crate) async fn unseal(&self) {
-        let log = std::fs::read_to_string(self.folder.join("server.log")).unwrap();
-        let key = log.lines().find_map(|line| line.strip_prefix("Unseal Key: ")).unwrap();
-        self.write("sys/unseal", &json!({"key": key.trim()})).await;
+        // The server answers before it has said all that it says at its start.
+        for _ in 0..100 {
+            let log = std::fs::read_to_string(self.folder.join("server.log")).unwrap();
+            if let Some(key) = log.lines().find_map(|line| line.strip_prefix("Unseal Key: ")) {
+                self.write("sys/unseal", &json!({"key": key.trim()})).await;
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("the server does not tell its key");
     }
 
     /// Makes users in the database of the superuser's URL from now on.
