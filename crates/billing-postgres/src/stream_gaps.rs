@@ -55,23 +55,35 @@ struct Range {
     published_until: Timestamp,
 }
 
-/// Notes what a batch received, whatever became of it; in the batch's transaction.
-pub(crate) async fn note_received(session: &Session, batch: &UsageBatch<'_>) -> Result<(), Failure> {
-    let ranges = ranges(batch.receipts().collect());
-    let sequences = |f: fn(&Range) -> u64| ranges.iter().map(|range| sequence(f(range))).collect::<Result<Vec<_>, _>>();
-    let instants = |f: fn(&Range) -> Timestamp| ranges.iter().map(f).collect::<Vec<_>>();
-    let (first, last) = (sequences(|range| range.first)?, sequences(|range| range.last)?);
-    let (from, until) = (instants(|range| range.published_from), instants(|range| range.published_until));
-    let note = if ranges.len() > RANGES_MAX { NOTE_AS_ONE } else { NOTE };
-    session.execute(note, &[&first, &last, &from, &until]).await?;
-    Ok(())
+/// The sequence numbers that a batch has, as rows of consecutive ones: the first and the last of each, and when they were published.
+pub(crate) struct Received {
+    pub(crate) first: Vec<i64>,
+    pub(crate) last: Vec<i64>,
+    published_from: Vec<Timestamp>,
+    published_until: Vec<Timestamp>,
 }
 
-/// The first and last numbers of each row of consecutive ones that a batch has.
-pub(crate) fn stretches(batch: &UsageBatch<'_>) -> Result<(Vec<i64>, Vec<i64>), Failure> {
-    let ends = |range: &Range| Ok::<_, Failure>((sequence(range.first)?, sequence(range.last)?));
-    let ends: Vec<_> = ranges(batch.receipts().collect()).iter().map(ends).collect::<Result<_, _>>()?;
-    Ok(ends.into_iter().unzip())
+impl Received {
+    /// Whatever becomes of it.
+    pub(crate) fn of(batch: &UsageBatch<'_>) -> Result<Self, Failure> {
+        let ranges = ranges(batch.receipts().collect());
+        let sequences =
+            |f: fn(&Range) -> u64| ranges.iter().map(|range| sequence(f(range))).collect::<Result<Vec<_>, _>>();
+        Ok(Self {
+            first: sequences(|range| range.first)?,
+            last: sequences(|range| range.last)?,
+            published_from: ranges.iter().map(|range| range.published_from).collect(),
+            published_until: ranges.iter().map(|range| range.published_until).collect(),
+        })
+    }
+
+    /// Notes it, in the batch's transaction.
+    pub(crate) async fn note(&self, session: &Session) -> Result<(), Failure> {
+        let Self { first, last, published_from, published_until } = self;
+        let note = if first.len() > RANGES_MAX { NOTE_AS_ONE } else { NOTE };
+        session.execute(note, &[first, last, published_from, published_until]).await?;
+        Ok(())
+    }
 }
 
 fn sequence(number: u64) -> Result<i64, Failure> {

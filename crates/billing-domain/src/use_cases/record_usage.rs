@@ -77,11 +77,12 @@ fn place<'a>(
     book: &PriceBook,
 ) {
     let (receipt, raw) = (delivery.receipt, delivery.raw);
+    let quarantined =
+        |reason, detail, message, account| QuarantinedMessage { receipt, reason, detail, message, account, raw };
     let usage = match &delivery.content {
         Ok(usage) => usage,
         Err(bad) => {
-            let Unreadable { reason, detail, account } = bad.clone();
-            batch.quarantined.push(QuarantinedMessage { receipt, reason, detail, message: None, account, raw });
+            batch.quarantined.push(quarantined(bad.reason, bad.detail.clone(), None, bad.account));
             return;
         }
     };
@@ -95,9 +96,8 @@ fn place<'a>(
             batch.unrated.push((UnratedUsage { receipt, fingerprint, usage: usage.clone(), tenant, reason }, raw));
         }
         Err(refused) => {
-            let (reason, detail) = (refused.reason(), refused.to_string());
             let (message, account) = (Some(usage.message), Some(usage.account));
-            batch.quarantined.push(QuarantinedMessage { receipt, reason, detail, message, account, raw });
+            batch.quarantined.push(quarantined(refused.reason(), refused.to_string(), message, account));
         }
     }
 }

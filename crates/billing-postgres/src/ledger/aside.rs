@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use billing_domain::AccountId;
 use billing_domain::ports::KEPT_BYTES_MAX;
-use billing_domain::usage::{QuarantinedMessage, Receipt, UsageBatch, redacted};
+use billing_domain::usage::{QuarantinedMessage, Receipt, redacted};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::claims::{Claimant, sequence};
 use crate::columns::Table;
 use crate::session::Session;
-use crate::stream_gaps::stretches;
+use crate::stream_gaps::Received;
 use crate::transaction::Failure;
 
 const TABLE: Table = Table("quarantined_messages");
@@ -33,13 +33,16 @@ pub(super) async fn prepare(session: &Session) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What was set aside before of a batch; one that replays it does not ask. Mostly a batch is one stretch of the stream.
-pub(super) async fn find(session: &Session, batch: &UsageBatch<'_>) -> Result<BTreeSet<Receipt>, Failure> {
-    if batch.is_replay {
+/// What was set aside before of what a batch has; one that replays it does not ask. Mostly a batch is one stretch of the stream.
+pub(super) async fn find(
+    session: &Session,
+    received: &Received,
+    is_replay: bool,
+) -> Result<BTreeSet<Receipt>, Failure> {
+    if is_replay {
         return Ok(BTreeSet::new());
     }
-    let (first, last) = stretches(batch)?;
-    let rows = session.query(FIND, &[&first, &last]).await?;
+    let rows = session.query(FIND, &[&received.first, &received.last]).await?;
     let receipt = |row: &Row| {
         let sequence = TABLE.count("stream_sequence", row.try_get(0)?)?;
         Ok(Receipt { sequence, published_at: row.try_get(1)? })

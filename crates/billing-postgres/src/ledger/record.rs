@@ -8,7 +8,7 @@ use billing_domain::usage::{ClaimVerdict, QuarantineReason, QuarantinedMessage, 
 use tokio_postgres::types::ToSql;
 
 use crate::session::Session;
-use crate::stream_gaps::note_received;
+use crate::stream_gaps::Received;
 use crate::transaction::{Failure, SessionTransaction, Verdict};
 
 use super::aside::{self, Duplicate};
@@ -58,6 +58,7 @@ impl SessionTransaction for RecordBatch<'_> {
         let mut claimants = Claimants::new(&all);
         let mut ids = claimants.ids();
         ids.extend(batch.quarantined.iter().filter_map(|message| Some(message.message?.0)));
+        let received = Received::of(batch)?;
         let find = session.statement(claims::FIND).await?;
         let values: [&(dyn ToSql + Sync); 1] = [&ids];
         // All are known to the session before the first is sent, so they go out in one flight and in this order.
@@ -67,7 +68,7 @@ impl SessionTransaction for RecordBatch<'_> {
             biased;
             versions::begin(session),
             session.client.query(&find, &values),
-            aside::find(session, batch),
+            aside::find(session, &received, batch.is_replay),
         );
         let (state, mut found, mut aside) = (state?, claims::read(&found?)?, aside?);
         if state.versions != (batch.book_version, batch.directory_version) {
@@ -88,7 +89,7 @@ impl SessionTransaction for RecordBatch<'_> {
         aside::note_duplicates(session, &sorted.duplicates).await?;
         aside::quarantine(session, &sorted.quarantined).await?;
         waiting::set_aside(session, &sorted.unrated).await?;
-        note_received(session, batch).await?;
+        received.note(session).await?;
         // Last: others wait for the buckets from here to the end.
         let sealed = self.sealed.load(Ordering::Relaxed);
         let written = events::write(session, &sorted.rated, &state.partitions, sealed).await;
