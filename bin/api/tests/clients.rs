@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
-use service::{Service, read};
+use service::{Service, read, until_none};
 use support::TestDatabase;
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
@@ -81,7 +81,7 @@ async fn of_a_thousand_clients_that_leave_each_write_is_whole_or_absent() {
     Arc::into_inner(service).expect("nobody else has it").stop();
     let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
         AND application_name = 'billing-api'";
-    assert_eq!(db.number(sessions).await, 0, "no transaction is left open");
+    until_none(&db, sessions).await;
     let whole = db.number("SELECT count(*) FROM billing.operator_costs").await;
     for of_each in [
         "SELECT count(*) FROM billing.audit_log WHERE action = 'operator_cost.create'",

@@ -17,8 +17,8 @@ use billing_domain::InvoiceId;
 use billing_domain::ports::{DocumentStore, PutOutcome, RenderedDocument};
 use reqwest::Method;
 use serde_json::{Value, json};
-use service::issued::{EXPORTING, draft, issue, multiply_usage, pdf, until_no_export, use_in, world};
-use service::{Service, documents, read, s3_variable};
+use service::issued::{EXPORTING, draft, issue, multiply_usage, pdf, use_in, world};
+use service::{Service, documents, read, s3_variable, until_none};
 use sha2::{Digest, Sha256};
 use support::{PASSWORD, account, tenant};
 use uuid::Uuid;
@@ -398,7 +398,7 @@ async fn an_export_that_cannot_be_finished_does_not_look_complete() {
     // Nobody else waits for them.
     assert_eq!(service.get(&token, &format!("{LIST}/{august}")).await.0, 200);
     drop(first);
-    until_no_export(&db).await;
+    until_none(&db, EXPORTING).await;
     let whole = ask().await.unwrap().text().await.unwrap();
     assert_eq!(whole.lines().count(), 1 + 4 * 200_001);
 }

@@ -1,7 +1,5 @@
 //! Invoices that are issued, with their documents in a real object store, and an export of their usage under way.
 
-use std::time::{Duration, Instant};
-
 use billing_domain::invoicing::Party;
 use billing_domain::ports::{
     DocumentStore, DraftOutcome, FinalizeOutcome, InvoiceStore, PinRequest, PutOutcome, RenderedDocument,
@@ -87,11 +85,3 @@ pub(crate) async fn multiply_usage(db: &TestDatabase) {
 
 pub(crate) const EXPORTING: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
     AND query LIKE 'COPY (SELECT message_id%' AND state = 'active'";
-
-pub(crate) async fn until_no_export(db: &TestDatabase) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while db.number(EXPORTING).await > 0 {
-        assert!(Instant::now() < deadline, "the server goes on");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}

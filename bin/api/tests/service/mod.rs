@@ -252,3 +252,12 @@ fn free_address() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").to_string()
 }
+
+/// Until the server has no such session any more: it notices the end of a connection by itself.
+pub(crate) async fn until_none(db: &TestDatabase, sessions: &str) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while db.number(sessions).await > 0 {
+        assert!(Instant::now() < deadline, "the server goes on: {sessions}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
