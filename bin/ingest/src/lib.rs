@@ -9,6 +9,7 @@ mod catalog;
 mod commands;
 mod config;
 mod in_hand;
+mod intake;
 mod metrics;
 mod progress;
 mod recorder;

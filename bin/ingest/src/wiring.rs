@@ -10,12 +10,13 @@ use billing_redis::{KEY_PREFIX, RedisCache};
 use billing_runtime::{
     Credentials, Health, MessageTracer, Secret, Shutdown, SystemClock, Trust, serve_health, serve_metrics,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
 use crate::background::{first_partitions, follow_prices, measure_lag, prepare_partitions, watch_database};
 use crate::catalog::Catalog;
 use crate::config::Config;
+use crate::intake::Intake;
 use crate::metrics;
 use crate::progress::{Progress, watch_progress};
 use crate::recorder::Recorder;
@@ -27,6 +28,9 @@ use crate::worker::Worker;
 pub(crate) const LOGIN_FIELDS: [&str; 2] = ["username", "password"];
 /// Everyone has this long to finish when the process shall stop: longer than what is in hand, which is given back before.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(13);
+
+/// Batches that are taken before a worker is free, the one that is being taken among them.
+const BATCHES_WAITING: usize = 2;
 
 /// Runs until the process is asked to stop.
 pub(crate) async fn run(config: Config, tracer: Option<MessageTracer>) -> anyhow::Result<()> {
@@ -44,7 +48,8 @@ pub(crate) async fn run(config: Config, tracer: Option<MessageTracer>) -> anyhow
     let nats = connect(&config.nats_urls, &config.trust, &config.credentials).await?;
     let (workers, batch_size) = (usize::try_from(config.workers)?, usize::try_from(config.batch_size)?);
     let (stream, durable, is_traced) = (STREAM.into(), CONSUMER.into(), tracer.is_some());
-    let consumer = nats.consumer(ConsumerConfig { stream, durable, workers, batch_size, is_traced });
+    let batches = workers + BATCHES_WAITING;
+    let consumer = nats.consumer(ConsumerConfig { stream, durable, batches, batch_size, is_traced });
 
     let catalog = Arc::new(Catalog::new(postgres.clone(), cache));
     let mut tasks = JoinSet::new();
@@ -77,13 +82,14 @@ pub(crate) async fn run(config: Config, tracer: Option<MessageTracer>) -> anyhow
         if !shutdown.is_requested() {
             recall_floor(&recorder.database, &consumer).await;
         }
-        let (turn, in_hand, room) = (Arc::default(), Arc::default(), Arc::new(Semaphore::new(workers + 1)));
+        let (taken, batches) = mpsc::channel(BATCHES_WAITING);
+        let attached = health.condition("events");
+        tasks.spawn(Intake { consumer, batches: taken, attached, shutdown: stop() }.run());
+        let (batches, in_hand) = (Arc::new(Mutex::new(batches)), Arc::default());
         for _ in 0..workers {
-            let (consumer, recorder) = (consumer.clone(), Arc::clone(&recorder));
-            let (turn, in_hand, room) = (Arc::clone(&turn), Arc::clone(&in_hand), Arc::clone(&room));
-            let (attached, progress) = (health.condition("events"), progress.clone());
-            let (tracer, shutdown) = (tracer.clone(), stop());
-            tasks.spawn(Worker { consumer, recorder, turn, room, in_hand, attached, progress, tracer, shutdown }.run());
+            let (recorder, batches, in_hand) = (Arc::clone(&recorder), Arc::clone(&batches), Arc::clone(&in_hand));
+            let (progress, tracer, shutdown) = (progress.clone(), tracer.clone(), stop());
+            tasks.spawn(Worker { recorder, batches, in_hand, progress, tracer, shutdown }.run());
         }
     }
     running.set(true);

@@ -193,5 +193,5 @@ async fn consumer(config: &Config) -> anyhow::Result<EventConsumer> {
     let nats = Nats::connect(&config.nats_urls, "billing-invoice-cron", config.trust.client(), read).await?;
     // It only looks: how many would pull, and how much, does not matter.
     let (stream, durable) = (STREAM.into(), CONSUMER.into());
-    Ok(nats.consumer(ConsumerConfig { stream, durable, workers: 1, batch_size: 1, is_traced: false }))
+    Ok(nats.consumer(ConsumerConfig { stream, durable, batches: 1, batch_size: 1, is_traced: false }))
 }

@@ -37,9 +37,9 @@ pub struct ConsumerConfig {
     pub stream: String,
     /// [`CONSUMER`] except in tests.
     pub durable: String,
-    /// Workers of this process.
-    pub workers: usize,
-    /// Messages that a worker takes at most at a time.
+    /// Batches that this process has in hand at most.
+    pub batches: usize,
+    /// Messages of one batch at most.
     pub batch_size: usize,
     /// Whether messages are traced: whose publishers do is then kept of them.
     pub is_traced: bool,
@@ -167,7 +167,7 @@ impl EventConsumer {
     /// The given configuration with what the service needs. The rest, such as where a new consumer begins, cannot be
     /// changed or is nobody's business here.
     fn wanted(&self, config: pull::Config) -> pull::Config {
-        let in_hand = self.config.workers.saturating_mul(self.config.batch_size).saturating_mul(2 * PODS);
+        let in_hand = self.config.batches.saturating_mul(self.config.batch_size).saturating_mul(PODS);
         pull::Config {
             ack_wait: ACK_WAIT,
             backoff: Vec::new(),

@@ -1,4 +1,4 @@
-//! Pulling: one worker's open request for messages, and what comes of it.
+//! Pulling: a process's open request for messages, and what comes of it.
 //!
 //! A request waits for the first messages, another a moment more for company, and as long as more are there they are asked for.
 //! Heartbeats tell a quiet stream from a dead server. Nothing is fetched ahead: what is in hand is being worked on.
@@ -32,7 +32,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Nothing comes of a request any more after so long without a message.
 const CLOSE_QUIET: Duration = Duration::from_millis(200);
 
-/// One worker's place at the consumer. Dropping it loses nothing; [`Puller::close`] gives back sooner what it holds.
+/// A process's place at the consumer. Dropping it loses nothing; [`Puller::close`] gives back sooner what it holds.
 pub struct Puller {
     context: Context,
     consumer: Consumer<pull::Config>,
@@ -124,7 +124,7 @@ impl Puller {
         }
     }
 
-    /// Ends the request and gives back what is in hand, so that another worker has it at once. A request that was given up
+    /// Ends the request and gives back what is in hand, so that another process has it at once. A request that was given up
     /// or refused may be served nevertheless, by another node, and that it is served may be told before the messages come: what
     /// is on its way is waited for, or it would arrive where nobody listens, and come again only after half a minute.
     pub async fn close(mut self) {

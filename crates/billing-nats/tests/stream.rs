@@ -52,7 +52,7 @@ impl Stage {
 
     fn consumer(&self, batch_size: usize) -> EventConsumer {
         let (stream, durable) = (self.name.clone(), self.name.clone());
-        let config = ConsumerConfig { stream, durable, workers: 2, batch_size, is_traced: true };
+        let config = ConsumerConfig { stream, durable, batches: 4, batch_size, is_traced: true };
         self.nats.consumer(config)
     }
 
