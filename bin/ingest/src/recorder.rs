@@ -55,16 +55,17 @@ where
                 Err(error) => error,
             };
             self.healthy.set(false);
-            if !failed {
-                metrics::count_failed(deliveries.len());
-                failed = true;
-            }
             // What does not pass by itself is narrowed down, so that the neighbours are billed. The message that it comes
             // down to is set aside; if even that fails it is kept and tried again: it must not be lost.
             if let (false, [_, _, ..]) = (error.retryable, deliveries) {
                 tracing::error!(error = chain(&error), "a batch cannot be recorded and is halved");
                 let (first, second) = deliveries.split_at(deliveries.len() / 2);
                 return Box::pin(self.record(first, shutdown)).await && Box::pin(self.record(second, shutdown)).await;
+            }
+            // Of what is halved only the message that it comes down to: the others are billed.
+            if !failed {
+                metrics::count_failed(deliveries.len());
+                failed = true;
             }
             if let (false, [refused]) = (error.retryable, deliveries) {
                 tracing::error!(error = chain(&error), "a message cannot be recorded and is set aside");

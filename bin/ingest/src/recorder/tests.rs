@@ -223,6 +223,8 @@ async fn failures_and_changes_are_outlasted() {
 
 #[tokio::test]
 async fn a_message_that_is_refused_for_good_is_set_aside_and_its_neighbour_billed() {
+    let metrics = PrometheusBuilder::new().build_recorder();
+    let _guard = ::metrics::set_default_local_recorder(&metrics);
     let at = |sequence| delivery(sequence, None, "2026-10-05T11:00:00Z");
     for (script, expected) in [
         // Both, the second, and then the second is set aside.
@@ -238,6 +240,9 @@ async fn a_message_that_is_refused_for_good_is_set_aside_and_its_neighbour_bille
         assert_eq!(state.recorded.iter().map(|(_, _, counts)| *counts).collect::<Vec<_>>(), expected);
         assert!(health.not_ready().is_empty());
     }
+    // One of the first script, and both of the second.
+    let told = metrics.handle().render();
+    assert!(told.contains("billing_events_ingested_total{result=\"error\"} 3\n"), "{told}");
 }
 
 #[tokio::test]
