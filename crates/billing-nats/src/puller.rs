@@ -25,8 +25,8 @@ const LINGER: Duration = Duration::from_millis(50);
 const QUIET_MAX: Duration = Duration::from_secs(30);
 /// Asked for at a time. What is on its way takes several times the memory of what is in hand.
 const ASKED_MAX: usize = 2_500;
-/// Of the messages of one batch: bounds memory however large they are. No single message may be larger; servers
-/// take 1 MiB by default.
+/// Of the messages of one batch: bounds memory however large they are. A single message that is larger is taken alone; servers
+/// take 1 MiB by default, and 64 MiB at most.
 const BYTES_MAX: usize = 16 * 1024 * 1024;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Nothing comes of a request any more after so long without a message.
@@ -41,6 +41,8 @@ pub struct Puller {
     batch_size: usize,
     requests: u64,
     in_hand: Messages,
+    /// Whether the next message is larger than what is asked for with others.
+    is_large: bool,
     /// The last message that was taken. A context of its own for each would cost more than all that is read of it.
     taken: Message,
     last_message: Instant,
@@ -50,6 +52,8 @@ pub struct Puller {
 enum Ended {
     /// All that was asked for, or all there is.
     Served,
+    /// The next message has no room.
+    Full,
     /// The server has something against it.
     Failed(NatsError),
 }
@@ -82,6 +86,7 @@ impl Puller {
             batch_size,
             requests: 0,
             in_hand: Messages::new(is_traced),
+            is_large: false,
             last_message,
         })
     }
@@ -117,6 +122,9 @@ impl Puller {
 
     /// A request for what the batch may still take.
     fn missing(&self) -> pull::BatchConfig {
+        if self.is_large {
+            return pull::BatchConfig { batch: 1, ..pull::BatchConfig::default() };
+        }
         pull::BatchConfig {
             batch: self.batch_size.saturating_sub(self.in_hand.len()).clamp(1, ASKED_MAX),
             max_bytes: BYTES_MAX.saturating_sub(self.in_hand.bytes()),
@@ -164,6 +172,10 @@ impl Puller {
                 Some(_) if message.subject != reply => {}
                 Some(status) => match ended(status, message.description.as_deref()) {
                     Ended::Served => break,
+                    Ended::Full => {
+                        self.is_large = self.in_hand.len() == 0;
+                        break;
+                    }
                     Ended::Failed(error) => return Err(error),
                 },
             }
@@ -175,6 +187,7 @@ impl Puller {
         if message.status.is_some_and(|status| status != StatusCode::OK) {
             return;
         }
+        self.is_large = false;
         self.taken.message = message;
         if !self.in_hand.take(&self.taken) {
             tracing::warn!("a message that no stream has delivered is ignored");
@@ -200,8 +213,7 @@ fn ended(status: StatusCode, description: Option<&str>) -> Ended {
     match status {
         StatusCode::TIMEOUT | StatusCode::NOT_FOUND => Ended::Served,
         _ if description.eq_ignore_ascii_case("batch completed") => Ended::Served,
-        // What has come is all that fits.
-        _ if description.eq_ignore_ascii_case("message size exceeds maxbytes") => Ended::Served,
+        _ if description.eq_ignore_ascii_case("message size exceeds maxbytes") => Ended::Full,
         _ => Ended::Failed(NatsError::Refused(format!("{} {description}", status.as_u16()))),
     }
 }
