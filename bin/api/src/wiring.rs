@@ -51,7 +51,7 @@ impl Store for Postgres {
 pub(crate) async fn serve() -> anyhow::Result<()> {
     let config = ServeConfig::read(Env::of_process())?;
     let telemetry = start_telemetry(config.log, config.traces.as_ref())?;
-    let shutdown = Shutdown::on_signals().context("signals cannot be listened to")?;
+    let (_, shutdown) = Shutdown::on_signals().context("signals cannot be listened to")?;
     billing_runtime::serve_metrics(config.metrics, &[Histogram { name: DURATION, bounds: DURATION_BOUNDS }])?;
     metrics::describe_histogram!(DURATION, metrics::Unit::Seconds, "How long requests took");
     billing_postgres::register_metrics();

@@ -34,7 +34,7 @@ const BATCHES_WAITING: usize = 2;
 
 /// Runs until the process is asked to stop.
 pub(crate) async fn run(config: Config, tracer: Option<MessageTracer>) -> anyhow::Result<()> {
-    let shutdown = Shutdown::on_signals().context("cannot listen to signals")?;
+    let (trigger, shutdown) = Shutdown::on_signals().context("cannot listen to signals")?;
     serve_metrics(config.metrics_addr, &metrics::HISTOGRAMS)?;
     metrics::register();
     let health = Health::default();
@@ -43,7 +43,12 @@ pub(crate) async fn run(config: Config, tracer: Option<MessageTracer>) -> anyhow
 
     let login = config.credentials.follow("database-worker", LOGIN_FIELDS, login).await?;
     let postgres = Postgres::connect(&config.database, Logins::following(login.current, login.refused))?;
-    postgres.check_login("billing_worker").await?;
+    // Who is asked to stop at the start waits for no database that says nothing: there is nothing in hand yet.
+    tokio::select! {
+        biased;
+        () = shutdown.requested() => return Ok(()),
+        checked = postgres.check_login("billing_worker") => checked?,
+    }
     let cache = RedisCache::connect(&config.redis_urls, KEY_PREFIX, config.trust.client())?;
     let nats = connect(&config.nats_urls, &config.trust, &config.credentials).await?;
     let (workers, batch_size) = (usize::try_from(config.workers)?, usize::try_from(config.batch_size)?);
@@ -76,11 +81,17 @@ pub(crate) async fn run(config: Config, tracer: Option<MessageTracer>) -> anyhow
         let alive = health.vital("progress");
         tasks.spawn(watch_progress(consumer.clone(), progress.clone(), healthy.clone(), alive, stop()));
         let recorder = Arc::new(Recorder { database: postgres, catalog, clock: SystemClock, healthy });
-        // An event must not come before the partition of its month: in the default one it would stand in its way.
-        first_partitions(&recorder.database, &shutdown).await;
-        // Who is asked to stop at the start does not wait for a database that says nothing once more.
-        if !shutdown.is_requested() {
-            recall_floor(&recorder.database, &consumer).await;
+        let (database, recalling, stopped) = (recorder.database.clone(), consumer.clone(), stop());
+        let prepared = tokio::spawn(async move {
+            // An event must not come before the partition of its month: in the default one it would stand in its way.
+            first_partitions(&database, &stopped).await;
+            recall_floor(&database, &recalling).await;
+        });
+        // Nor here; what has begun is not broken off.
+        tokio::select! {
+            biased;
+            () = shutdown.requested() => {}
+            prepared = prepared => prepared.context("nothing could be prepared")?,
         }
         let (taken, batches) = mpsc::channel(BATCHES_WAITING);
         let attached = health.condition("events");
@@ -100,11 +111,11 @@ pub(crate) async fn run(config: Config, tracer: Option<MessageTracer>) -> anyhow
         ended = tasks.join_next() => ended,
     };
     running.set(false);
-    if let Some(ended) = ended {
-        ended.context("a part of the process broke down")?;
-        anyhow::ensure!(shutdown.is_requested(), "a part of the process ended by itself");
-    }
-    finish(tasks, &nats).await;
+    // Also when a part has broken down, the others finish or give back what they have in hand.
+    let whole = ended.is_none_or(|ended| ended.is_ok() && shutdown.is_requested());
+    trigger.request();
+    let finished = finish(tasks, &nats).await;
+    anyhow::ensure!(whole && finished, "a part of the process broke down");
     Ok(())
 }
 
@@ -133,9 +144,14 @@ async fn connect(urls: &[String], trust: &Trust, credentials: &Credentials) -> a
     Ok(nats)
 }
 
-/// Lets everyone finish what is in hand, within bounds.
-async fn finish(mut tasks: JoinSet<()>, nats: &Nats) {
-    let all = async { while tasks.join_next().await.is_some() {} };
+/// Lets everyone finish what is in hand, within bounds; whether nobody has broken down.
+async fn finish(mut tasks: JoinSet<()>, nats: &Nats) -> bool {
+    let mut whole = true;
+    let all = async {
+        while let Some(ended) = tasks.join_next().await {
+            whole &= ended.is_ok();
+        }
+    };
     if tokio::time::timeout(FINISH_TIMEOUT, all).await.is_err() {
         tracing::warn!(parts = tasks.len(), "not everything could be finished: the messages will come again");
     }
@@ -146,4 +162,5 @@ async fn finish(mut tasks: JoinSet<()>, nats: &Nats) {
         );
     }
     tracing::info!("stopped");
+    whole
 }

@@ -50,7 +50,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn run_traced(arguments: &Arguments, config: Config, began: Instant) -> anyhow::Result<RunResult> {
-    let shutdown = Shutdown::on_signals().context("cannot listen to signals")?;
+    let (_, shutdown) = Shutdown::on_signals().context("cannot listen to signals")?;
     let now = SystemClock.now();
     let period = arguments.period.unwrap_or_else(|| Month::of(now).previous());
     if period >= Month::of(now) {
@@ -89,7 +89,7 @@ pub(crate) async fn parked(as_json: bool) -> anyhow::Result<ExitCode> {
 pub(crate) async fn verify(arguments: &VerifyArguments) -> anyhow::Result<ExitCode> {
     let (log, config) = Config::read(Env::of_process())?;
     billing_runtime::start_telemetry(log, None)?;
-    let shutdown = Shutdown::on_signals().context("cannot listen to signals")?;
+    let (_, shutdown) = Shutdown::on_signals().context("cannot listen to signals")?;
     let (store, documents) = (database(&config).await?, documents(&config).await?);
     let verifier = Arc::new(Verifier { store, documents, progress: Progress::new(arguments.json) });
     let report = verify::verify(&verifier, arguments.period, arguments.account_id, config.parallel, &shutdown).await;

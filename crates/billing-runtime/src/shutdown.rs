@@ -11,8 +11,8 @@ use tokio::time::Instant;
 #[derive(Clone, Debug)]
 pub struct Shutdown(watch::Receiver<Option<Instant>>);
 
-/// Asks for the stop; used by the signals, and by tests.
-#[derive(Debug)]
+/// Asks for the stop: the signals, a process that has broken down, and tests.
+#[derive(Clone, Debug)]
 pub struct ShutdownTrigger(watch::Sender<Option<Instant>>);
 
 impl ShutdownTrigger {
@@ -23,12 +23,13 @@ impl ShutdownTrigger {
 }
 
 impl Shutdown {
-    /// Requested by SIGTERM or SIGINT.
+    /// Requested by SIGTERM or SIGINT, or by the trigger.
     ///
     /// # Errors
     /// When the signals cannot be listened to.
-    pub fn on_signals() -> io::Result<Self> {
+    pub fn on_signals() -> io::Result<(ShutdownTrigger, Self)> {
         let (trigger, shutdown) = Self::manual();
+        let signals = trigger.clone();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         tokio::spawn(async move {
@@ -37,11 +38,11 @@ impl Shutdown {
                 _ = interrupt.recv() => "SIGINT",
             };
             tracing::info!(signal = name, "asked to stop");
-            trigger.request();
+            signals.request();
             // The sender stays, so that waiting for it never ends otherwise.
             std::future::pending::<()>().await;
         });
-        Ok(shutdown)
+        Ok((trigger, shutdown))
     }
 
     /// Requested by whoever holds the trigger.

@@ -189,6 +189,21 @@ async fn a_pod_asked_to_stop_while_the_database_says_nothing() {
     other.stop().await;
 }
 
+/// While it looks at the database for the first time, and while it prepares partitions.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_asked_to_stop_at_its_start_while_the_database_says_nothing() {
+    let stage = Stage::new(Plan::default()).await;
+    let database = Proxy::to(local(stage.database_port())).await;
+    database.set(Mode::Blackhole);
+    let stopped_after = async |seconds| {
+        let pod = Pod::default().database_at(database.port).start(&stage);
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        pod.until_not_ready().await;
+        pod.stop().await;
+    };
+    tokio::join!(stopped_after(1), stopped_after(11));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pods_asked_to_stop_under_load() {
     let stage = Stage::new(Plan::default()).await;
