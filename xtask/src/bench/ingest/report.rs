@@ -152,6 +152,12 @@ impl Report {
         to_empty(lines, over, Some(("≥ 0.800", 800)));
     }
 
+    /// Whatever was measured with ingest's own settings.
+    fn all(&self) -> impl Iterator<Item = &Drained> {
+        let beside = self.by_accounts.iter().flatten().chain(&self.on_stored).chain(&self.after_checkpoint);
+        self.drained.iter().chain(beside).chain(&self.with_standby)
+    }
+
     fn sizes(&self, lines: &mut Vec<Line>) {
         let bytes = |of: fn(&Drained) -> u64| median(self.drained.iter().map(|one| of(one) / one.messages.max(1)));
         for (name, value) in [
@@ -162,7 +168,7 @@ impl Report {
         ] {
             lines.push(figure(name, value, "bytes per event", None));
         }
-        let peak = self.drained.iter().map(|one| one.peak_kib / 1_024).max().unwrap_or_default();
+        let peak = self.all().map(|one| one.peak_kib / 1_024).max().unwrap_or_default();
         lines.push(figure("most memory of ingest", peak, "MiB", Some(("≤ 128", peak <= 128))));
         let ready = self.drained.iter().map(|one| one.ready_after.as_millis()).max().unwrap_or_default();
         let ready = u64::try_from(ready).unwrap_or(u64::MAX);
