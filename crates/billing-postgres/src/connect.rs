@@ -1,5 +1,6 @@
 //! Connections: two pools within the platform's limit, every wait bounded.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ pub const CONNECTIONS_MAX: u32 = 15;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A busy database counts as there for so long after its last answer.
 const ANSWERED_LATELY: Duration = Duration::from_secs(15);
+/// After so long without an answer it is looked whether there is another server by now.
+const SILENT_AFTER: Duration = Duration::from_secs(5);
 const POOL_WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A peer that is gone without a word is noticed after this long.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -99,7 +102,7 @@ impl Postgres {
         }
         let logins = logins.into();
         let to = |url: &str| door(url, config.application_name, &config.tls, &logins);
-        let primary_door = to(&config.url)?;
+        let primary_door = to(&config.url)?.to_primary();
         let primary = bounded(Pool::builder(primary_door.clone()), config.pool_primary - apart)?;
         let sessions = bounded(Pool::builder(Opener::new(primary_door.clone())), config.pool_recording)?;
         retire(&primary, &logins, login_of);
@@ -116,19 +119,37 @@ impl Postgres {
         Ok(Self { primary, replica, sessions, exports, freshness, seen: None, answered: Arc::default() })
     }
 
-    /// Whether the primary answers and takes writes. A demoted primary still answers.
+    /// Whether the primary answers and takes writes. A demoted primary still answers, and one that stands still keeps its
+    /// connections: so when there is no answer, one more is opened, for it may lead to another server by now, which ends those.
+    /// Not to be dropped while it waits.
     ///
     /// # Errors
     /// When it does not.
     pub async fn ready(&self) -> Result<(), PortError> {
+        if self.primary.status().available == 0 && self.answered_lately() {
+            // Every connection is at work: to queue behind them would tell of load, not of the database.
+            return Ok(());
+        }
+        let mut asked = pin!(self.takes_writes());
+        loop {
+            let answer = tokio::time::timeout(SILENT_AFTER, &mut asked).await;
+            if let Ok(Ok(())) = answer {
+                return Ok(());
+            }
+            if let Err(error) = self.exports.primary.open().await {
+                tracing::debug!(%error, "nor does a new connection lead anywhere");
+            }
+            if let Ok(refused) = answer {
+                return refused;
+            }
+        }
+    }
+
+    async fn takes_writes(&self) -> Result<(), PortError> {
         #[derive(diesel::QueryableByName)]
         struct Recovery {
             #[diesel(sql_type = diesel::sql_types::Bool)]
             in_recovery: bool,
-        }
-        if self.primary.status().available == 0 && self.answered_lately() {
-            // Every connection is at work: to queue behind them would tell of load, not of the database.
-            return Ok(());
         }
         let mut connection = checkout(&self.primary, "ready").await?;
         let answer: Recovery = diesel::sql_query("SELECT pg_is_in_recovery() AS in_recovery")

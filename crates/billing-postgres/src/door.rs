@@ -5,6 +5,7 @@
 //! dropped a moment ago.
 
 use std::fmt;
+use std::future::pending;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
@@ -13,16 +14,20 @@ use diesel::ConnectionError;
 use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::PoolableConnection;
 use rustls::ClientConfig;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::tls::{ServerError, Wire, connect, decide};
+use crate::tls::{OPEN_TIMEOUT, ServerError, Wire, connect, decide};
 
 /// For a newer login, when the one there is was refused.
 const NEWER_LOGIN_TIME_MAX: Duration = Duration::from_secs(4);
 /// Between two looks for idle connections of an earlier login.
 const RETIRE_EVERY: Duration = Duration::from_secs(5);
+/// Which server takes the writes, by when it was started, in microseconds since 1970; nothing of one that takes none.
+const SERVER: &str = "SELECT CASE WHEN NOT pg_is_in_recovery()
+    THEN (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint END";
 
 /// Who logs in. The password is never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -91,20 +96,51 @@ pub(crate) struct Door {
     config: Config,
     tls: MakeRustlsConnect,
     logins: Logins,
+    /// The server that was found last, where only one takes the writes.
+    server: Option<watch::Sender<Option<i64>>>,
 }
 
 /// A way in that is open.
 pub(crate) struct Opened {
     pub(crate) client: Client,
-    /// To be polled.
-    pub(crate) connection: Wire,
+    pub(crate) driver: Driver,
     pub(crate) login: DatabaseCredentials,
+}
+
+/// Drives a connection until this is dropped. Then it is closed at once, whatever is on its way: that ends the server's
+/// work, too.
+pub(crate) struct Driver(JoinHandle<()>);
+
+impl Driver {
+    fn of(connection: Wire, superseded: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(async move {
+            // Whoever waits for an answer is told as well.
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection has ended");
+                },
+                () = superseded => tracing::warn!("another server takes the writes now: a connection to the former one is closed"),
+            }
+        }))
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Door {
     pub(crate) fn new(mut config: Config, tls: &ClientConfig, logins: Logins) -> Self {
         decide(&mut config);
-        Self { config, tls: MakeRustlsConnect::new(tls.clone()), logins }
+        Self { config, tls: MakeRustlsConnect::new(tls.clone()), logins, server: None }
+    }
+
+    /// Leads to the one server that takes the writes. As soon as a connection leads to another one, those to the former one are
+    /// closed: one that stands still answers nobody, and would keep who waits for it for ever.
+    pub(crate) fn to_primary(self) -> Self {
+        Self { server: Some(watch::Sender::default()), ..self }
     }
 
     /// With other settings of the session.
@@ -115,6 +151,21 @@ impl Door {
     }
 
     pub(crate) async fn open(&self) -> Result<Opened, OpenError> {
+        let (client, connection, login) = self.log_in().await?;
+        let Some(server) = &self.server else {
+            return Ok(Opened { client, driver: Driver::of(connection, pending()), login });
+        };
+        let (tell, told) = oneshot::channel();
+        let driver = Driver::of(connection, superseded(told, server.subscribe()));
+        let asked = tokio::time::timeout(OPEN_TIMEOUT, client.query_one(SERVER, &[])).await;
+        if let Some(found) = asked.map_err(|_| ServerError::TimedOut)??.try_get::<_, Option<i64>>(0)? {
+            server.send_if_modified(|last| last.replace(found) != Some(found));
+            let _told = tell.send(found);
+        }
+        Ok(Opened { client, driver, login })
+    }
+
+    async fn log_in(&self) -> Result<(Client, Wire, DatabaseCredentials), OpenError> {
         let mut current = self.logins.current.clone();
         let login = current.borrow_and_update().clone().ok_or(OpenError::NoLogin)?;
         let refused = match (self.open_as(login.clone()).await, &self.logins.refused) {
@@ -134,11 +185,11 @@ impl Door {
         }
     }
 
-    async fn open_as(&self, login: DatabaseCredentials) -> Result<Opened, ServerError> {
+    async fn open_as(&self, login: DatabaseCredentials) -> Result<(Client, Wire, DatabaseCredentials), ServerError> {
         let mut config = self.config.clone();
         config.user(&login.username).password(&login.password);
         let (client, connection) = connect(&config, &self.tls).await?;
-        Ok(Opened { client, connection, login })
+        Ok((client, connection, login))
     }
 
     /// Whether this login has been replaced.
@@ -147,9 +198,20 @@ impl Door {
     }
 }
 
+/// Ends when another server than the one of this connection has been found.
+async fn superseded(server: oneshot::Receiver<i64>, mut last: watch::Receiver<Option<i64>>) {
+    if let Ok(server) = server.await
+        && last.wait_for(|last| *last != Some(server)).await.is_ok()
+    {
+        return;
+    }
+    pending().await
+}
+
 /// A connection of the pools beneath everything but the hot path.
 pub(crate) struct PooledConnection {
     connection: AsyncPgConnection,
+    driver: Driver,
     login: DatabaseCredentials,
     /// Whether a transaction may be open that the connection itself knows nothing of: it is of no use to anybody else.
     open: bool,
@@ -162,8 +224,8 @@ impl PooledConnection {
     }
 
     /// The connection, for whoever keeps it.
-    pub(crate) fn into_inner(self) -> AsyncPgConnection {
-        self.connection
+    pub(crate) fn into_inner(self) -> (AsyncPgConnection, Driver) {
+        (self.connection, self.driver)
     }
 }
 
@@ -187,9 +249,9 @@ impl Manager for Door {
 
     async fn create(&self) -> Result<PooledConnection, OpenError> {
         // On the heap, for it is rare and large, and lies deep within what a worker awaits.
-        let Opened { client, connection, login } = Box::pin(self.open()).await?;
-        let connection = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
-        Ok(PooledConnection { connection, login, open: false })
+        let Opened { client, driver, login } = Box::pin(self.open()).await?;
+        let connection = AsyncPgConnection::try_from(client).await?;
+        Ok(PooledConnection { connection, driver, login, open: false })
     }
 
     async fn recycle(&self, connection: &mut PooledConnection, _: &Metrics) -> RecycleResult<OpenError> {

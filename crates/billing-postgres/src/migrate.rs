@@ -6,7 +6,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use rustls::ClientConfig;
 
 use crate::connect::{ConnectError, door};
-use crate::door::{Logins, OpenError};
+use crate::door::{Driver, Logins, OpenError};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations");
 
@@ -32,7 +32,7 @@ pub enum MigrateError {
 /// # Errors
 /// [`MigrateError`].
 pub async fn migrate(url: &str, logins: impl Into<Logins>, tls: &ClientConfig) -> Result<Vec<String>, MigrateError> {
-    let mut harness = owner(url, logins, tls).await?;
+    let (mut harness, _driver) = owner(url, logins, tls).await?;
     let steps = harness.run_pending_migrations(MIGRATIONS).map_err(MigrateError::Step)?;
     Ok(steps.iter().map(ToString::to_string).collect())
 }
@@ -42,7 +42,7 @@ pub async fn migrate(url: &str, logins: impl Into<Logins>, tls: &ClientConfig) -
 /// # Errors
 /// [`MigrateError`].
 pub async fn revert_all(url: &str, logins: impl Into<Logins>, tls: &ClientConfig) -> Result<(), MigrateError> {
-    let mut harness = owner(url, logins, tls).await?;
+    let (mut harness, _driver) = owner(url, logins, tls).await?;
     harness.revert_all_migrations(MIGRATIONS).map_err(MigrateError::Step)?;
     Ok(())
 }
@@ -51,13 +51,13 @@ async fn owner(
     url: &str,
     logins: impl Into<Logins>,
     tls: &ClientConfig,
-) -> Result<AsyncMigrationHarness<AsyncPgConnection>, MigrateError> {
+) -> Result<(AsyncMigrationHarness<AsyncPgConnection>, Driver), MigrateError> {
     let door = door(url, "billing-migrate", tls, &logins.into())?;
-    let mut connection = door.create().await.map_err(MigrateError::Connect)?.into_inner();
+    let (mut connection, driver) = door.create().await.map_err(MigrateError::Connect)?.into_inner();
     // A step may rewrite a large table; what bounds it is the operator who watches it.
     connection
         .batch_execute("SET ROLE billing_owner; SET statement_timeout = 0; SET lock_timeout = '20s'")
         .await
         .map_err(MigrateError::Role)?;
-    Ok(AsyncMigrationHarness::new(connection))
+    Ok((AsyncMigrationHarness::new(connection), driver))
 }

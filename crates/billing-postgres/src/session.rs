@@ -3,13 +3,13 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleError, RecycleResult};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row, Statement};
 
-use crate::door::{DatabaseCredentials, Door, OpenError, Opened};
+use crate::door::{DatabaseCredentials, Door, Driver, OpenError, Opened};
 use crate::ledger::BucketIds;
 
 /// For plans that take rows in the order in which they are given: two writers must not wait for each other in a circle.
@@ -23,8 +23,10 @@ pub(crate) type Sessions = Pool<Opener>;
 pub(crate) struct Session {
     pub(crate) client: Client,
     prepared: Mutex<HashMap<String, Statement>>,
-    /// Shared by the sessions of a pool.
-    pub(crate) buckets: Arc<BucketIds>,
+    /// Of this session alone: an asynchronous standby that is promoted gives the last ids out again, to other buckets, and what
+    /// a session remembers ends with the server it was told by.
+    pub(crate) buckets: BucketIds,
+    _driver: Driver,
     login: DatabaseCredentials,
     /// Whether a transaction may be open: such a session is of no use to anybody else.
     open: AtomicBool,
@@ -62,12 +64,11 @@ impl Session {
 /// Opens sessions.
 pub(crate) struct Opener {
     door: Door,
-    buckets: Arc<BucketIds>,
 }
 
 impl Opener {
     pub(crate) fn new(door: Door) -> Self {
-        Self { door, buckets: Arc::default() }
+        Self { door }
     }
 }
 
@@ -77,16 +78,10 @@ impl Manager for Opener {
 
     async fn create(&self) -> Result<Session, OpenError> {
         // On the heap, for it is rare and large, and lies deep within what a worker awaits.
-        let Opened { client, connection, login } = Box::pin(self.door.open()).await?;
-        tokio::spawn(async move {
-            // Whoever waits for an answer is told as well.
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection has ended");
-            }
-        });
+        let Opened { client, driver, login } = Box::pin(self.door.open()).await?;
         client.batch_execute(IN_GIVEN_ORDER).await?;
-        let (prepared, buckets, open) = (Mutex::default(), Arc::clone(&self.buckets), AtomicBool::new(false));
-        Ok(Session { client, prepared, buckets, login, open })
+        let (prepared, buckets, open) = (Mutex::default(), BucketIds::default(), AtomicBool::new(false));
+        Ok(Session { client, prepared, buckets, _driver: driver, login, open })
     }
 
     async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<OpenError> {

@@ -68,12 +68,8 @@ impl Postgres {
     }
 
     async fn look(&self, role: &'static str) -> Result<Row, OpenError> {
-        let Opened { client, connection, .. } = self.exports.primary.open().await?;
-        let driven = tokio::spawn(connection);
-        let row = client.query_one(LOOK, &[&role]).await;
-        drop(client);
-        driven.abort();
-        Ok(row?)
+        let Opened { client, driver: _driver, .. } = self.exports.primary.open().await?;
+        Ok(client.query_one(LOOK, &[&role]).await?)
     }
 }
 

@@ -1,12 +1,15 @@
 //! PostgreSQL killed, stopped, full, out of connections, and followed by its standby.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
 use crate::checker::{Findings, check};
+use crate::journal::Message;
 use crate::pod::{Pod, RunningPod};
 use crate::postgres_server::PostgresServer;
 use crate::process::{local, until};
@@ -103,6 +106,20 @@ async fn a_database_that_is_full_or_out_of_connections() {
     );
 }
 
+/// Longer than a request for messages is open.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(6);
+
+async fn of_accounts(stage: &Stage, accounts: Range<u32>, each: usize) -> Vec<Message> {
+    let mut generator = stage.publisher.generator.lock().await;
+    let all = accounts.flat_map(|account| std::iter::repeat_n(account, each));
+    all.map(|account| Message { account, ..generator.message() }.priced()).collect()
+}
+
+/// Others, that belong into the same buckets.
+fn again(messages: &[Message]) -> Vec<Message> {
+    messages.iter().map(|message| Message { id: Uuid::new_v4(), dedupe: None, ..message.clone() }).collect()
+}
+
 /// Pod and standby reach the primary each by a proxy.
 struct Pair {
     stage: Stage,
@@ -133,6 +150,11 @@ async fn with_standby(synchronous: bool) -> Pair {
 async fn fail_over(stage: &mut Stage, proxy: &Proxy, standby: &PostgresServer) {
     stage.postgres.as_mut().unwrap().crash();
     proxy.set(Mode::Cut);
+    promote(stage, proxy, standby).await;
+    proxy.set(Mode::Pass);
+}
+
+async fn promote(stage: &mut Stage, proxy: &Proxy, standby: &PostgresServer) {
     let name = stage.database_name().to_owned();
     let admin = standby.connect(&name).await.unwrap();
     admin.batch_execute("ALTER SYSTEM SET synchronous_standby_names = ''").await.unwrap();
@@ -140,7 +162,6 @@ async fn fail_over(stage: &mut Stage, proxy: &Proxy, standby: &PostgresServer) {
     assert!(promoted.get::<_, bool>(0));
     stage.db.owner = admin;
     proxy.lead_to(local(standby.port));
-    proxy.set(Mode::Pass);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,6 +175,25 @@ async fn a_failover_to_a_synchronous_standby_loses_nothing() {
     let until_then = stage.count("billing_events").await;
     until("the new primary records", 60, async || stage.count("billing_events").await > until_then).await;
     load.stop().await;
+    pod.until_ready().await;
+    stage.prove().await;
+    pod.stop().await;
+}
+
+/// One that stands still keeps its connections, and answers nobody: who waits there is told that another has taken its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_stands_still_is_left_for_the_one_that_is_promoted() {
+    let _turn = TURN.lock().await;
+    let Pair { mut stage, pod, of_pod, of_standby: _of_standby, standby } = with_standby(true).await;
+    let load = stage.publisher.load();
+    until("usage is recorded", 30, async || stage.count("billing_events").await > 1_000).await;
+    stage.postgres.as_ref().unwrap().signal(Signal::STOP);
+    promote(&mut stage, &of_pod, &standby).await;
+    let until_then = stage.count("billing_events").await;
+    until("the new primary records", 60, async || stage.count("billing_events").await > until_then).await;
+    load.stop().await;
+    // Also what waits for an answer of the one that stands still, and is kept alive.
+    until("nothing is in hand any more", 25, async || stage.consumer().await.unwrap().num_ack_pending == 0).await;
     pod.until_ready().await;
     stage.prove().await;
     pod.stop().await;
@@ -175,14 +215,34 @@ async fn what_a_failover_to_an_asynchronous_standby_loses_is_named() {
     until("the standby has it", 20, async || received.query_one(checked, &[]).await.unwrap().get::<_, i64>(0) == 1)
         .await;
     of_standby.set(Mode::Cut);
-    let unlucky = stage.messages(700).await;
-    stage.publish(&unlucky).await;
-    stage.drained().await;
+    // Of new accounts, too: the version by which they are known and their buckets are lost as well.
+    let new = of_accounts(&stage, 40..60, 10).await;
+    let unlucky = [of_accounts(&stage, 40..60, 1).await, new.clone(), again(&new), stage.messages(280).await];
+    for messages in &unlucky {
+        stage.publish(messages).await;
+        stage.drained().await;
+    }
+    let unlucky = unlucky.concat();
     let numbers: BTreeSet<u64> = (1_001..=1_700).collect();
+    pod.signal(Signal::STOP);
+    tokio::time::sleep(REQUEST_TIME_MAX).await;
     fail_over(&mut stage, &of_pod, &standby).await;
-    pod.until_ready().await;
-    stage.publish(&stage.messages(500).await).await;
+    // The lost ids and the lost version are given out again, while the pod still knows whose they were.
+    let other = Pod::default().database_at(of_pod.port).ready(&stage).await;
+    let others = of_accounts(&stage, 60..80, 1).await;
+    stage.publish(&others).await;
     stage.drained().await;
+    stage.publish(&of_accounts(&stage, 60..80, 9).await).await;
+    stage.drained().await;
+    other.stop().await;
+    pod.signal(Signal::CONT);
+    pod.until_ready().await;
+    let mut reports = again(&others);
+    reports.iter_mut().for_each(|message| message.report = true);
+    for messages in [reports, again(&new), stage.messages(80).await] {
+        stage.publish(&messages).await;
+        stage.drained().await;
+    }
     let ledger = stage.publisher.journal.lock().await.ledger();
     let found = check(&stage.db.owner, &ledger, stage.last_sequence().await).await;
     let lost = unlucky.iter().map(|message| message.id).collect();

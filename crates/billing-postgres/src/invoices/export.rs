@@ -12,12 +12,11 @@ use billing_domain::ports::{PortError, UsageExport, UsageRows};
 use billing_domain::{InvoiceId, TenantId};
 use futures::StreamExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::{Client, CopyOutStream};
 
 use crate::Postgres;
-use crate::door::{Door, OpenError, Opened};
+use crate::door::{Door, Driver, OpenError, Opened};
 use crate::metrics::ERRORS;
 
 /// An export that takes longer is broken off: somebody else may be waiting for its place.
@@ -56,17 +55,10 @@ impl Exports {
     }
 }
 
-/// A connection that is of no use to anybody else. Closed at once when it is dropped, whatever is on its way: that ends
-/// the server's work, too.
+/// A connection that is of no use to anybody else.
 struct Session {
     client: Client,
-    connection: JoinHandle<()>,
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.connection.abort();
-    }
+    _driver: Driver,
 }
 
 /// An export under way.
@@ -148,14 +140,8 @@ async fn find(
     // Row-level security is told who asks for as long as the connection lasts.
     let reach = tenant.map_or("app.reach=platform".to_owned(), |tenant| format!("app.tenant_id={tenant}"));
     let door = door.with_options(&format!("{SESSION_LIMITS} -c {reach}"));
-    let Opened { client, connection, .. } = door.open().await?;
-    let connection = tokio::spawn(async move {
-        // Whoever waits for an answer is told as well.
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "an export's connection has ended");
-        }
-    });
-    let session = Session { client, connection };
+    let Opened { client, driver, .. } = door.open().await?;
+    let session = Session { client, _driver: driver };
     let rows = session.client.query(FIND, &[&invoice.0, &tenant.map(|tenant| tenant.0)]).await?;
     if rows.is_empty() {
         return Ok(None);

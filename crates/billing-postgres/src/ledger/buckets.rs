@@ -13,7 +13,7 @@ use crate::buckets::ADD_TO_OPEN;
 use crate::session::Session;
 use crate::transaction::Failure;
 
-/// Buckets that a process remembers: about 10 MiB.
+/// Buckets that a session remembers: about 10 MiB.
 const REMEMBERED_MAX: usize = 50_000;
 /// Known buckets and new ones are written by turns, in key order, each row of the one or the other by a statement. With more
 /// such rows than this, or than one for so many buckets, all of it is written as if it were new: that takes a bucket twice
@@ -51,7 +51,7 @@ const FIND_OPEN: &str = "SELECT f.place, found.id
             AND b.direction = f.direction AND b.currency = f.currency AND b.price_id = f.price
             AND b.sealed_by IS NULL LIMIT 1) AS found";
 
-/// The open buckets that a process has seen: by key, their id. Kept from one transaction to the next, so never believed
+/// The open buckets that a session has seen: by key, their id. Kept from one transaction to the next, so never believed
 /// without a look at whether the bucket is still open.
 #[derive(Default)]
 pub(crate) struct BucketIds(Mutex<HashMap<BucketKey, i64, FxBuildHasher>>);

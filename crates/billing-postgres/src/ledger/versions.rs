@@ -119,11 +119,13 @@ pub(crate) async fn hold_exclusive(connection: &mut AsyncPgConnection, book: Boo
         .map(|_| ())
 }
 
-/// Gives a book its next version; needs its exclusive lock.
+/// Gives a book its next version; needs its exclusive lock. A version is not given out twice, though a failover to an asynchronous
+/// standby takes the last ones back: who still knows one of those would take what is there now for what it knows. So each
+/// timeline of the server, which a promotion begins, has numbers of its own.
 pub(crate) async fn bump(connection: &mut AsyncPgConnection, book: Book) -> Result<(), DieselError> {
-    diesel::sql_query("UPDATE billing.book_versions SET version = version + 1, snapshot_sha256 = NULL WHERE book = $1")
-        .bind::<Text, _>(book.name())
-        .execute(connection)
-        .await
-        .map(|_| ())
+    const NEXT: &str = "UPDATE billing.book_versions SET snapshot_sha256 = NULL,
+            version = greatest(version + 1,
+                (('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint - 1) << 40)
+        WHERE book = $1";
+    diesel::sql_query(NEXT).bind::<Text, _>(book.name()).execute(connection).await.map(|_| ())
 }

@@ -78,6 +78,31 @@ async fn many_writers_of_the_same_messages_record_each_once() {
     assert_eq!(db.text(SUMS).await, "600/600/12000000");
 }
 
+/// As after a failover to an asynchronous standby, which gives the last ids out again: what was remembered of the server that is
+/// gone would add to a stranger's bucket.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_whose_id_another_one_has_got_since_is_not_added_to() {
+    let db = TestDatabase::create().await;
+    db.add_price("STARTER", "*", "0.01").await;
+    let one = || [usage(account(1), "2026-11-10T08:00:00Z")];
+    // The second time it is looked up and remembered.
+    db.record(&one()).await;
+    db.record(&one()).await;
+    let (first, second) = (account(1).0, account(2).0);
+    let failover = format!(
+        "UPDATE billing.usage_buckets SET account_id = '{second}' WHERE account_id = '{first}';
+        SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    );
+    db.owner.batch_execute(&failover).await.unwrap();
+    db.record(&one()).await;
+    let of = async |account| {
+        let messages = format!("SELECT messages FROM billing.usage_buckets WHERE account_id = '{account}'");
+        db.number(&messages).await
+    };
+    assert_eq!((of(first).await, of(second).await), (1, 2));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn writers_of_many_buckets_take_turns_and_each_sum_is_whole() {
     let db = std::sync::Arc::new(TestDatabase::create().await);
