@@ -240,9 +240,9 @@ async fn a_message_that_is_refused_for_good_is_set_aside_and_its_neighbour_bille
         assert_eq!(state.recorded.iter().map(|(_, _, counts)| *counts).collect::<Vec<_>>(), expected);
         assert!(health.not_ready().is_empty());
     }
-    // One of the first script, and both of the second.
+    // One of each script, however often it fails.
     let told = metrics.handle().render();
-    assert!(told.contains("billing_events_ingested_total{result=\"error\"} 3\n"), "{told}");
+    assert!(told.contains("billing_events_ingested_total{result=\"error\"} 2\n"), "{told}");
 }
 
 #[tokio::test]
