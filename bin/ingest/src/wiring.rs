@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use billing_nats::{BoxError, CONSUMER, ConsumerConfig, Nats, STREAM};
+use billing_nats::{BoxError, CONSUMER, ConsumerConfig, EventConsumer, Nats, STREAM};
 use billing_postgres::{DatabaseCredentials, Logins, Postgres};
 use billing_redis::{KEY_PREFIX, RedisCache};
 use billing_runtime::{
@@ -77,31 +77,8 @@ pub(crate) async fn run(config: Config, tracer: Option<MessageTracer>) -> anyhow
     if config.consumer_enabled {
         let healthy = health.condition("recording");
         healthy.set(true);
-        let progress = Progress::default();
-        let alive = health.vital("progress");
-        tasks.spawn(watch_progress(consumer.clone(), progress.clone(), healthy.clone(), alive, stop()));
         let recorder = Arc::new(Recorder { database: postgres, catalog, clock: SystemClock, healthy });
-        let (database, recalling, stopped) = (recorder.database.clone(), consumer.clone(), stop());
-        let prepared = tokio::spawn(async move {
-            // An event must not come before the partition of its month: in the default one it would stand in its way.
-            first_partitions(&database, &stopped).await;
-            recall_floor(&database, &recalling).await;
-        });
-        // Nor here; what has begun is not broken off.
-        tokio::select! {
-            biased;
-            () = shutdown.requested() => {}
-            prepared = prepared => prepared.context("nothing could be prepared")?,
-        }
-        let (taken, batches) = mpsc::channel(BATCHES_WAITING);
-        let attached = health.condition("events");
-        tasks.spawn(Intake { consumer, batches: taken, attached, shutdown: stop() }.run());
-        let (batches, in_hand) = (Arc::new(Mutex::new(batches)), Arc::default());
-        for _ in 0..workers {
-            let (recorder, batches, in_hand) = (Arc::clone(&recorder), Arc::clone(&batches), Arc::clone(&in_hand));
-            let (progress, tracer, shutdown) = (progress.clone(), tracer.clone(), stop());
-            tasks.spawn(Worker { recorder, batches, in_hand, progress, tracer, shutdown }.run());
-        }
+        consume(&mut tasks, &health, recorder, consumer, workers, tracer.as_ref(), &shutdown).await?;
     }
     running.set(true);
     tracing::info!(workers, batch_size, consuming = config.consumer_enabled, "running");
@@ -116,6 +93,42 @@ pub(crate) async fn run(config: Config, tracer: Option<MessageTracer>) -> anyhow
     trigger.request();
     let finished = finish(tasks, &nats).await;
     anyhow::ensure!(whole && finished, "a part of the process broke down");
+    Ok(())
+}
+
+/// Prepares for messages, and has them taken and recorded.
+async fn consume(
+    tasks: &mut JoinSet<()>,
+    health: &Health,
+    recorder: Arc<Recorder<Postgres, RedisCache, SystemClock>>,
+    consumer: EventConsumer,
+    workers: usize,
+    tracer: Option<&MessageTracer>,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
+    let (progress, alive, recording) = (Progress::default(), health.vital("progress"), recorder.healthy.clone());
+    tasks.spawn(watch_progress(consumer.clone(), progress.clone(), recording, alive, shutdown.clone()));
+    let (database, recalling, stopped) = (recorder.database.clone(), consumer.clone(), shutdown.clone());
+    let prepared = tokio::spawn(async move {
+        // An event must not come before the partition of its month: in the default one it would stand in its way.
+        first_partitions(&database, &stopped).await;
+        recall_floor(&database, &recalling).await;
+    });
+    // Who is asked to stop does not wait here either; what has begun is not broken off.
+    tokio::select! {
+        biased;
+        () = shutdown.requested() => {}
+        prepared = prepared => prepared.context("nothing could be prepared")?,
+    }
+    let (taken, batches) = mpsc::channel(BATCHES_WAITING);
+    let attached = health.condition("events");
+    tasks.spawn(Intake { consumer, batches: taken, attached, shutdown: shutdown.clone() }.run());
+    let (batches, in_hand) = (Arc::new(Mutex::new(batches)), Arc::default());
+    for _ in 0..workers {
+        let (recorder, batches, in_hand) = (Arc::clone(&recorder), Arc::clone(&batches), Arc::clone(&in_hand));
+        let (progress, tracer, shutdown) = (progress.clone(), tracer.cloned(), shutdown.clone());
+        tasks.spawn(Worker { recorder, batches, in_hand, progress, tracer, shutdown }.run());
+    }
     Ok(())
 }
 

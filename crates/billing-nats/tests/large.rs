@@ -63,7 +63,9 @@ async fn a_message_larger_than_a_batch_stands_in_nobodys_way() {
     for bytes in [17 * MIB, 1, 1, 20 * MIB, 18 * MIB, 1] {
         context.publish("large", vec![b'{'; bytes].into()).await.unwrap().await.unwrap();
     }
-    let nats = Nats::connect(&[server.url.clone()], "test", trusting_nobody(), || async { Ok(None) }).await.unwrap();
+    let nats = Nats::connect(std::slice::from_ref(&server.url), "test", trusting_nobody(), || async { Ok(None) })
+        .await
+        .unwrap();
     let config = ConsumerConfig { stream, durable, batches: 4, batch_size: 500, is_traced: false };
     let mut puller = nats.consumer(config).open().await.unwrap();
     let (mut seen, began) = (Vec::new(), Instant::now());

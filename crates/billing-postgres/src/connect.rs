@@ -102,7 +102,7 @@ impl Postgres {
         }
         let logins = logins.into();
         let to = |url: &str| door(url, config.application_name, &config.tls, &logins);
-        let primary_door = to(&config.url)?.to_primary();
+        let primary_door = to(&config.url)?.into_primary();
         let primary = bounded(Pool::builder(primary_door.clone()), config.pool_primary - apart)?;
         let sessions = bounded(Pool::builder(Opener::new(primary_door.clone())), config.pool_recording)?;
         retire(&primary, &logins, login_of);

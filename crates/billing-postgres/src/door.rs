@@ -139,7 +139,7 @@ impl Door {
 
     /// Leads to the one server that takes the writes. As soon as a connection leads to another one, those to the former one are
     /// closed: one that stands still answers nobody, and would keep who waits for it for ever.
-    pub(crate) fn to_primary(self) -> Self {
+    pub(crate) fn into_primary(self) -> Self {
         Self { server: Some(watch::Sender::default()), ..self }
     }
 
@@ -205,7 +205,7 @@ async fn superseded(server: oneshot::Receiver<i64>, mut last: watch::Receiver<Op
     {
         return;
     }
-    pending().await
+    pending::<()>().await;
 }
 
 /// A connection of the pools beneath everything but the hot path.
